@@ -1,0 +1,46 @@
+# Two commands matter: `make run` and `make test`. The work is done by the scripts in deploy/setup.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format lock venv
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## set up and serve on http://127.0.0.1:8000 (PORT, DATA_DIR, DEMO_PASSWORD)
+	@deploy/setup/run.sh
+
+test: ## set up and run every check and test, on SQLite and MariaDB
+	@deploy/setup/test.sh
+
+lint: ## ruff, check and format
+	@deploy/setup/test.sh lint
+
+types: ## mypy
+	@deploy/setup/test.sh types
+
+imports: ## import-linter: who may call whom
+	@deploy/setup/test.sh imports
+
+migrations: ## no model change without its migration
+	@deploy/setup/test.sh migrations
+
+check-deploy: ## Django's deployment checks under production settings
+	@deploy/setup/test.sh check-deploy
+
+test-sqlite: ## pytest on SQLite (ARGS="-k name")
+	@deploy/setup/test.sh sqlite
+
+test-mariadb: ## pytest on a private MariaDB (ARGS="-k name")
+	@deploy/setup/test.sh mariadb
+
+coverage: ## pytest on both, and how much of the code they ran
+	@deploy/setup/test.sh sqlite mariadb coverage
+
+format: venv ## let ruff put the code in order
+	@.venv/bin/ruff check --fix --quiet; .venv/bin/ruff format
+
+lock: venv ## turn the two requirements.in into hashed locks (ARGS="--upgrade")
+	@deploy/setup/lock.sh $(ARGS)
+
+venv: ## only set up .venv, with what the tests need
+	@deploy/setup/venv.sh test

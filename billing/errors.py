@@ -1,0 +1,34 @@
+"""What is answered where no view answers: pages for people, problem details for the API."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+
+from vault.api.problems import CONTENT_TYPE
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _problem(request, HTTPStatus.BAD_REQUEST) or defaults.bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _problem(request, HTTPStatus.FORBIDDEN) or defaults.permission_denied(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _problem(request, HTTPStatus.NOT_FOUND) or defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _problem(request, HTTPStatus.INTERNAL_SERVER_ERROR) or defaults.server_error(request)
+
+
+def _problem(request: HttpRequest, status: HTTPStatus) -> HttpResponse | None:
+    if not request.path.startswith("/api/"):
+        return None
+    body: dict[str, Any] = {"type": "about:blank", "title": status.phrase, "status": status.value}
+    return JsonResponse(body, status=status, content_type=CONTENT_TYPE)

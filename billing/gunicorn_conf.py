@@ -1,0 +1,34 @@
+"""How gunicorn serves this project: `gunicorn --config billing/gunicorn_conf.py billing.wsgi`."""
+
+import os
+
+bind = f"{os.environ.get('BIND', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+
+# Sync views in threads. AWS clients are built after the fork, in each worker, so nothing is preloaded.
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+threads = int(os.environ.get("WEB_THREADS", "4"))
+preload_app = False
+# The longest request is a batch of cards; it must end by itself well before its worker is replaced.
+timeout = 60
+graceful_timeout = 30
+# Longer than the 60 idle seconds of an AWS load balancer, which otherwise meets a closed connection now and then.
+keepalive = 75
+# No second way in: gunicorn would open a control socket in the user's home.
+control_socket_disable = True
+
+# The path without its query, no Referer and no User-Agent: a person may have put a card number in any of them. What is
+# left goes through the same filter as every other log line.
+access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms'
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "root": {"level": "INFO", "handlers": ["stderr"]},
+    "filters": {"redact": {"()": "vault.redaction.RedactingFilter"}},
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "filters": ["redact"], "formatter": "line"}},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+        "gunicorn.access": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+    },
+}

@@ -1,0 +1,33 @@
+"""What load balancers ask. Neither answer touches the vault: an AWS outage must not take the order history down."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django.db import Error, connection
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+
+@require_safe
+@never_cache
+def live(request: HttpRequest) -> HttpResponse:
+    """This process answers."""
+    return _text("ok", HTTPStatus.OK)
+
+
+@require_safe
+@never_cache
+def ready(request: HttpRequest) -> HttpResponse:
+    """This process reaches its database."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error:
+        return _text("database unreachable", HTTPStatus.SERVICE_UNAVAILABLE)
+    return _text("ok", HTTPStatus.OK)
+
+
+def _text(text: str, status: HTTPStatus) -> HttpResponse:
+    return HttpResponse(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")

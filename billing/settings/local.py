@@ -1,0 +1,31 @@
+"""A laptop: embedded vault, SQLite, one command, no account."""
+
+import os
+import secrets
+from pathlib import Path
+
+from billing.settings.base import *  # noqa: F403
+from billing.settings.base import DATA_DIR, VAULT, env
+
+
+def _own_secret(path: Path) -> str:
+    """The secret in `path`, made on first use and readable by this user alone."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        draft = path.with_suffix(f".{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(50))
+        # Of several processes that start at once, one links its draft; all read that one.
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text()
+
+
+SECRET_KEY = env.str("SECRET_KEY", default="") or _own_secret(DATA_DIR / "secret_key")
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+VAULT |= {"BACKEND": "embedded", "EMBEDDED_ALLOWED": True}

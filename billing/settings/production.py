@@ -1,0 +1,28 @@
+"""Production: everything that `base` leaves open is closed, and nothing has a default that would do."""
+
+from billing.settings.base import *  # noqa: F403
+from billing.settings.base import DATABASES, VAULT, env
+
+SECRET_KEY = env.str("SECRET_KEY")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+VAULT |= {"EMBEDDED_ALLOWED": False}
+
+DATABASES["default"] = env.db_url("DATABASE_URL") | {
+    key: value for key, value in DATABASES["default"].items() if key in {"OPTIONS", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS"}
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
+    # PCI DSS 4.2.1: the path of the RDS certificate bundle. The connection fails if the server cannot show its own.
+    DATABASES["default"]["OPTIONS"]["ssl"] = {"ca": env.str("DATABASE_CA")}
+    DATABASES["default"]["OPTIONS"]["ssl_mode"] = "VERIFY_IDENTITY"
+
+SECURE_SSL_REDIRECT = False  # a card sent over plain HTTP is refused by the load balancer and below, not redirected
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 63_072_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+SESSION_COOKIE_NAME = "__Host-session"
+CSRF_COOKIE_NAME = "__Host-csrf"
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)

@@ -1,0 +1,15 @@
+"""The test suite: fast password hashes, everything in memory or in temporary folders."""
+
+from billing.settings.base import *  # noqa: F403
+from billing.settings.base import INSTALLED_APPS, VAULT
+
+SECRET_KEY = "only-for-tests"  # noqa: S105 - protects nothing
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+VAULT |= {"BACKEND": "embedded", "EMBEDDED_ALLOWED": True}
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.shop"]

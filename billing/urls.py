@@ -1,0 +1,42 @@
+"""Which URLs this process answers, by `settings.SURFACES`."""
+
+from allauth.account.decorators import secure_admin_login
+from django.conf import settings
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView
+
+from billing import health
+
+handler400 = "billing.errors.bad_request"
+handler403 = "billing.errors.permission_denied"
+handler404 = "billing.errors.not_found"
+handler500 = "billing.errors.server_error"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.live, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+]
+
+if {"web", "admin"} & set(settings.SURFACES):
+    urlpatterns.append(path("accounts/", include("allauth.urls")))
+
+if "web" in settings.SURFACES:
+    urlpatterns.append(path("", include("orders.urls")))
+elif "admin" in settings.SURFACES:
+    # Where people land who sign in without having asked for a page.
+    start = path("", RedirectView.as_view(pattern_name="admin:index"), name="overview")
+    urlpatterns.append(path("", include(([start], "orders"))))
+
+if "api" in settings.SURFACES:
+    urlpatterns += [
+        path("api/v1/", include(("orders.api.urls", "orders"), namespace="api_orders")),
+        path("api/v1/", include(("vault.api.urls", "vault"), namespace="api_vault")),
+        path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    ]
+
+if "admin" in settings.SURFACES:
+    # Through allauth's sign-in, with its rate limits and second factor, and not past it.
+    admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+    urlpatterns.append(path("admin/", admin.site.urls))

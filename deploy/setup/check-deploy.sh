@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Django's deployment checks under production settings: any warning fails. Nothing here is a real host or secret, and
+# nothing is contacted.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+secret=$(.venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(50))')
+exec env -i PATH="$PATH" HOME="$HOME" LANG=C.UTF-8 \
+	DJANGO_SETTINGS_MODULE=billing.settings.production \
+	SECRET_KEY="$secret" \
+	ALLOWED_HOSTS=billing.example.com \
+	DATABASE_URL="mysql://billing:not-used@db.example.com:3306/billing" \
+	DATABASE_CA=/etc/ssl/certs/ca-certificates.crt \
+	VAULT_BACKEND=aws \
+	AWS_REGION=eu-central-1 \
+	.venv/bin/python manage.py check --deploy --fail-level WARNING

@@ -1,0 +1,94 @@
+"""Orders and saved cards in the admin. Money and cards are shown and never changed; nothing is deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from orders.forms import NoPANEcho
+from orders.models import Order, SavedCard
+from vault.admin import RefusePANSearchMixin, ViewOnlyMixin
+
+
+class OrderAdminForm(forms.ModelForm[Order]):
+    bound_field_class = NoPANEcho
+
+
+@admin.register(Order)
+class OrderAdmin(RefusePANSearchMixin, admin.ModelAdmin[Order]):
+    form = OrderAdminForm
+    list_display = ("public_id", "name", "customer_email", "money", "masked_card", "status", "placed_at")
+    list_filter = ("status", "card_brand", "currency", "placed_at")
+    date_hierarchy = "placed_at"
+    search_fields = ("=public_id", "name", "customer__email", "customer__username", "=card_last4")
+    search_help_text = _("Order, name, customer or last four digits of the card")
+    list_select_related = ("customer",)
+    show_full_result_count = False
+    list_per_page = 100
+    ordering = ("-placed_at", "-id")
+    fields = (
+        "public_id",
+        "customer",
+        "name",
+        "description",
+        "money",
+        "masked_card",
+        "token",
+        "status",
+        "placed_at",
+        "cancelled_at",
+        "repeat_of",
+    )
+    # Everything but the two texts.
+    readonly_fields = tuple(name for name in fields if name not in {"name", "description"})
+
+    @admin.display(description=_("customer"), ordering="customer__email")
+    def customer_email(self, order: Order) -> str:
+        return order.customer.email or order.customer.get_username()
+
+    @admin.display(description=_("amount"), ordering="amount")
+    def money(self, order: Order) -> str:
+        return order.money
+
+    @admin.display(description=_("card"), ordering="card_last4")
+    def masked_card(self, order: Order) -> str:
+        return str(order.card)
+
+    @admin.display(description=_("token"))
+    def token(self, order: Order) -> str:
+        return str(order.card.token)
+
+    # Orders are placed by customers, and never deleted.
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(SavedCard)
+class SavedCardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin[SavedCard]):
+    list_display = ("masked_card", "customer_email", "token", "expires", "created_at")
+    list_filter = ("card_brand", "created_at")
+    search_fields = ("customer__email", "customer__username", "=card_last4")
+    search_help_text = _("Customer or last four digits of the card")
+    list_select_related = ("customer",)
+    show_full_result_count = False
+    list_per_page = 100
+    fields = ("masked_card", "token", "customer", "expires", "created_at")
+
+    @admin.display(description=_("customer"), ordering="customer__email")
+    def customer_email(self, saved: SavedCard) -> str:
+        return saved.customer.email or saved.customer.get_username()
+
+    @admin.display(description=_("card"), ordering="card_last4")
+    def masked_card(self, saved: SavedCard) -> str:
+        return str(saved.card)
+
+    @admin.display(description=_("token"))
+    def token(self, saved: SavedCard) -> str:
+        return saved.token.text

@@ -1,0 +1,80 @@
+"""Orders as JSON. What is sent wrong is named by its field and never quoted."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError as DjangoValidationError
+from rest_framework import serializers
+from rest_framework.fields import get_error_detail
+
+from orders.currencies import Currency
+from orders.models import DESCRIPTION_LENGTH, Order
+from vault.api.fields import ExpirySerializerField, PANSerializerField, TokenSerializerField
+from vault.api.serializers import StrictSerializer
+from vault.validators import validate_no_pan
+
+
+class CardSerializer(serializers.Serializer[Any]):
+    """The card that paid an order: never digits, but the last four."""
+
+    token = TokenSerializerField(read_only=True)
+    brand = serializers.CharField(read_only=True)
+    last4 = serializers.CharField(read_only=True)
+
+
+class OrderSerializer(serializers.Serializer[Order]):
+    id = serializers.CharField(source="public_id", read_only=True)
+    name = serializers.CharField(read_only=True)
+    description = serializers.CharField(read_only=True)
+    amount = serializers.CharField(
+        source="amount_text", read_only=True, help_text="A decimal number with the currency's own places."
+    )
+    currency = serializers.CharField(read_only=True, help_text="ISO 4217")
+    status = serializers.ChoiceField(choices=Order.Status.choices, read_only=True)
+    card = CardSerializer(read_only=True)
+    placed_at = serializers.DateTimeField(read_only=True)
+    cancelled_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    repeat_of = serializers.CharField(
+        source="repeat_of.public_id", read_only=True, allow_null=True, default=None, help_text="The order it repeats."
+    )
+
+
+class NewOrderSerializer(StrictSerializer):
+    """An order to be placed, paid with exactly one of a card number and a token."""
+
+    name = serializers.CharField(max_length=100, validators=[validate_no_pan])
+    description = serializers.CharField(
+        max_length=DESCRIPTION_LENGTH, allow_blank=True, default="", validators=[validate_no_pan]
+    )
+    amount = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal("0.01"))
+    currency = serializers.ChoiceField(
+        # DRF's own message quotes what was sent.
+        choices=Currency.choices,
+        error_messages={"invalid_choice": "This currency is not accepted."},
+    )
+    pan = PANSerializerField(write_only=True, required=False, help_text="The number of a new card.")
+    expires = ExpirySerializerField(required=False, help_text="The month until which the new card is good.")
+    token = TokenSerializerField(required=False, help_text="A card that is kept already.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("pan" in attrs) == ("token" in attrs):
+            raise serializers.ValidationError("Give exactly one of pan and token.")
+        if "expires" in attrs and "pan" not in attrs:
+            raise serializers.ValidationError({"expires": "This belongs to a new card, not to a token."})
+        try:
+            Order(amount=attrs["amount"], currency=attrs["currency"]).clean()
+        except DjangoValidationError as error:
+            raise serializers.ValidationError(get_error_detail(error)) from None
+        return attrs
+
+    def order(self) -> dict[str, Any]:
+        """What `orders.services.place` is to be given."""
+        values = dict(self.validated_data)
+        card = values.pop("pan", None) or values.pop("token")
+        return values | {"card": card}
+
+
+class PayAgainSerializer(StrictSerializer):
+    token = TokenSerializerField(help_text="The card that pays this time.")

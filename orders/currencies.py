@@ -1,0 +1,42 @@
+"""The currencies that an order can be paid in."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Currency(models.TextChoices):
+    """ISO 4217 codes."""
+
+    EUR = "EUR", _("Euro (EUR)")
+    USD = "USD", _("US dollar (USD)")
+    GBP = "GBP", _("Pound sterling (GBP)")
+    CHF = "CHF", _("Swiss franc (CHF)")
+    SEK = "SEK", _("Swedish krona (SEK)")
+    JPY = "JPY", _("Japanese yen (JPY)")
+
+    @property
+    def minor_units(self) -> int:
+        """How many decimal places an amount has."""
+        return 0 if self is Currency.JPY else 2
+
+    @property
+    def smallest(self) -> Decimal:
+        """The smallest amount there is."""
+        return Decimal(1).scaleb(-self.minor_units)
+
+    def is_payable(self, amount: Decimal) -> bool:
+        """True if `amount` has no more decimal places than this currency."""
+        exponent = amount.normalize().as_tuple().exponent
+        return isinstance(exponent, int) and exponent >= -self.minor_units
+
+    def text(self, amount: Decimal) -> str:
+        """`amount` with exactly this currency's decimal places, for machines."""
+        return str(amount.quantize(self.smallest))
+
+    def label_of(self, amount: Decimal) -> str:
+        """`amount` with thousands separated and the currency, for people."""
+        return f"{amount.quantize(self.smallest):,} {self.value}"

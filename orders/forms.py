@@ -1,0 +1,122 @@
+"""The forms of the order pages. A card number that was typed into any of their fields is not shown again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final
+from uuid import uuid4
+
+from django import forms
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from orders.models import DESCRIPTION_LENGTH, Order, SavedCard
+from vault.forms import ExpiryFormField, PANFormField
+from vault.redaction import contains_pan
+
+NEW_CARD: Final = "new"
+_NEW_CARD_FIELDS: Final = ("number", "expires", "save_card")
+
+
+class NoPANEcho(forms.BoundField):
+    """Shows what was typed again after an error, unless a card number stands in it: a page is kept by caches."""
+
+    def value(self) -> Any:
+        value = super().value()
+        return "" if isinstance(value, str) and contains_pan(value) else value
+
+
+def _label(card: SavedCard) -> str:
+    return f"{card}, {_('good until')} {card.expires:%m/%y}" if card.expires else str(card)
+
+
+class _PaymentChoice(forms.ChoiceField):
+    """One of a customer's own cards that are still good, by token."""
+
+    widget = forms.RadioSelect
+    default_error_messages = {
+        "required": _("Choose a card."),
+        # Django's own message quotes what was sent.
+        "invalid_choice": _("Choose one of your cards."),
+    }
+
+    def __init__(self, cards: Iterable[SavedCard], *, or_new: bool) -> None:
+        self.cards = {card.token.text: card for card in cards if not card.is_expired}
+        choices = [(token, _label(card)) for token, card in self.cards.items()]
+        if or_new:
+            choices.append((NEW_CARD, _("A new card")))
+        super().__init__(choices=choices, label=_("Pay with"), initial=choices[0][0] if choices else None)
+
+
+class _CardPaymentForm(forms.Form):
+    """A choice of cards, and the mark by which the same form sent twice is one order."""
+
+    bound_field_class = NoPANEcho
+    or_new: ClassVar[bool]
+
+    submission = forms.UUIDField(widget=forms.HiddenInput(attrs={"autocomplete": "off"}))
+
+    def __init__(self, customer: User, *args: Any, **options: Any) -> None:
+        options["initial"] = {"submission": uuid4()} | (options.get("initial") or {})
+        super().__init__(*args, **options)
+        cards = SavedCard.objects.for_customer(customer)
+        self._payment = self.fields["payment"] = _PaymentChoice(cards, or_new=self.or_new)
+
+    @property
+    def has_saved_cards(self) -> bool:
+        return bool(self._payment.cards)
+
+    def clean_payment(self) -> SavedCard | None:
+        """The chosen card, None for a new one."""
+        return self._payment.cards.get(self.cleaned_data["payment"])
+
+
+class PayAgainForm(_CardPaymentForm):
+    or_new = False
+
+
+class OrderForm(_CardPaymentForm, forms.ModelForm[Order]):  # type: ignore[misc] - both bases are forms
+    or_new = True
+
+    number = PANFormField(label=_("Card number"), required=False)
+    expires = ExpiryFormField(label=_("Expiry date"), required=False, help_text=_("Month and year, as on the card."))
+    save_card = forms.BooleanField(label=_("Keep this card for my next order"), required=False, initial=True)
+
+    class Meta:
+        model = Order
+        fields = ("name", "description", "amount", "currency")
+        labels: ClassVar = {"name": _("What do you order?")}
+        widgets: ClassVar = {
+            "name": forms.TextInput(attrs={"autocomplete": "off"}),
+            "description": forms.Textarea(attrs={"rows": 3, "maxlength": DESCRIPTION_LENGTH, "autocomplete": "off"}),
+            "amount": forms.NumberInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+        }
+        # Django's own message quotes what was sent.
+        error_messages: ClassVar = {"currency": {"invalid_choice": _("Choose one of these currencies.")}}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if "payment" not in cleaned:
+            return cleaned
+        if cleaned["payment"] is not None:
+            # What stands in the fields of a card that was not chosen is not used and not complained about.
+            for name in _NEW_CARD_FIELDS:
+                self.errors.pop(name, None)
+                cleaned.pop(name, None)
+            return cleaned
+        for name in ("number", "expires"):
+            if cleaned.get(name) is None and name not in self.errors:
+                self.add_error(name, ValidationError(self.fields[name].error_messages["required"], code="required"))
+        return cleaned
+
+    def order(self) -> dict[str, Any]:
+        """What `orders.services.place` is to be given."""
+        cleaned = self.cleaned_data
+        return {
+            **{name: cleaned[name] for name in self.Meta.fields},
+            "card": cleaned["payment"] or cleaned["number"],
+            "expires": cleaned.get("expires"),
+            "save_card": cleaned.get("save_card", False),
+            "submission": cleaned["submission"],
+        }

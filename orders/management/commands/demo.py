@@ -1,0 +1,131 @@
+"""Something to look at on a laptop. Runs again over the same data and leaves it as it was."""
+
+import os
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.contrib.auth.models import Group, Permission, User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from knox.models import AuthToken
+
+from orders import services
+from vault.pan import PAN
+
+SUPPORT_RIGHTS: Final = ("orders.view_order", "vault.view_card")
+SHOP_RIGHTS: Final = ("vault.tokenize_pan", "vault.view_card", "orders.view_order", "orders.add_order")
+
+# The namespace of their submissions: an order that an earlier run placed is found instead of placed again.
+_SUBMISSIONS: Final = uuid.UUID("5f0c6d0e-8a0b-4d53-9a4e-3f6b2d1c7a90")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sale:
+    name: str
+    description: str
+    amount: Decimal
+    currency: str
+    digits: str
+    save_card: bool = False
+
+
+# Numbers that the card schemes publish for tests. They are computed because a card number in a source file, even this
+# kind, would make the search for real ones useless.
+_SALES: Final = (
+    _Sale("Espresso machine", "Two groups, 230 V", Decimal("1849.00"), "EUR", "4" + "1" * 15, save_card=True),
+    _Sale("Coffee beans", "12 bags of 1 kg", Decimal("238.80"), "EUR", "4" + "1" * 15),
+    _Sale("Grinder", "Flat burrs, 64 mm", Decimal("420.00"), "EUR", "5" * 12 + "4" * 4, save_card=True),
+    _Sale("Water filter", "A year of cartridges", Decimal("96.50"), "GBP", "37" + "82" * 2 + "2463" + "10005"),
+    _Sale("Cups", "Set of 24", Decimal("74.40"), "USD", "6011" + "1" * 11 + "7"),
+)
+
+
+class Command(BaseCommand):
+    help = "Make a demo customer with orders, a staff user and an API token. Works with the embedded vault alone."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--url", default="http://127.0.0.1:8000", help="where the server will answer")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # Known users with known rights must not exist where real cards are.
+        if settings.VAULT["BACKEND"] != "embedded":
+            raise CommandError("Demo data is for the embedded vault alone.")
+        with transaction.atomic():
+            customer = _person("customer", "customer@example.com")
+            staff = _person("staff", "staff@example.com", is_staff=True)
+            support, _ = Group.objects.get_or_create(name="Support")
+            support.permissions.add(*_permissions(SUPPORT_RIGHTS))
+            staff.groups.add(support)
+            shop, _ = User.objects.get_or_create(username="shop-api")
+            shop.set_unusable_password()
+            shop.save(update_fields=["password"])
+            shop.user_permissions.set(_permissions(SHOP_RIGHTS))
+        for sale in _SALES:
+            _place(sale, customer)
+        # Only a hash of a token is kept, so the one to show has to be new; the one shown before stops working.
+        AuthToken.objects.filter(user=shop).delete()
+        issued, token = AuthToken.objects.create(user=shop)
+        self._show(options["url"].rstrip("/"), customer, staff, token, f"{issued.expiry:%Y-%m-%d %H:%M} UTC")
+
+    def _show(self, url: str, customer: User, staff: User, token: str, expiry: str) -> None:
+        pages = {"Orders": "orders:overview", "Admin": "admin:index", "API": "schema"}
+        for label, name in pages.items():
+            self.stdout.write(f"  {label:<10} {url}{reverse(name)}")
+        self.stdout.write("")
+        for label, user in (("Customer", customer), ("Staff", staff)):
+            self.stdout.write(f"  {label:<10} {user.email}  {_password(user.email)}")
+        self.stdout.write(f"  API token  {token}  (until {expiry})")
+        self.stdout.write("")
+        self.stdout.write(f"  curl -H 'Authorization: Token {token}' {url}{reverse('api_orders:orders')}")
+
+
+def _person(username: str, email: str, *, is_staff: bool = False) -> User:
+    user, _ = User.objects.update_or_create(
+        username=username, defaults={"email": email, "is_staff": is_staff, "is_superuser": False, "is_active": True}
+    )
+    # Setting the same password again would sign everybody out.
+    if not user.check_password(_password(email)):
+        user.set_password(_password(email))
+        user.save(update_fields=["password"])
+    EmailAddress.objects.update_or_create(user=user, email=email, defaults={"verified": True, "primary": True})
+    return user
+
+
+def _password(email: str) -> str:
+    """`DEMO_PASSWORD`, or one that follows from the secret key: the same at each run, and written nowhere."""
+    if chosen := os.environ.get("DEMO_PASSWORD"):
+        return chosen
+    digest = salted_hmac("orders.demo.password", email, algorithm="sha256").digest()
+    return urlsafe_b64encode(digest)[:16].decode()
+
+
+def _permissions(rights: Iterable[str]) -> list[Permission]:
+    found = []
+    for right in rights:
+        app_label, codename = right.split(".")
+        found.append(Permission.objects.get(content_type__app_label=app_label, codename=codename))
+    return found
+
+
+def _place(sale: _Sale, customer: User) -> None:
+    services.place(
+        customer=customer,
+        name=sale.name,
+        description=sale.description,
+        amount=sale.amount,
+        currency=sale.currency,
+        card=PAN(sale.digits),
+        expires=date(timezone.localdate().year + 2, 12, 31),
+        save_card=sale.save_card,
+        submission=uuid.uuid5(_SUBMISSIONS, sale.name),
+    )

@@ -1,0 +1,150 @@
+"""What can be done with orders and saved cards. Who owns what is decided here; views and serializers only ask."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
+from orders.models import Order, SavedCard, has_expired
+from vault import services as vault
+from vault.exceptions import CardErased, TokenNotFound
+from vault.fields import StoredCard
+from vault.pan import PAN
+from vault.tokens import Token
+
+
+def place(
+    *,
+    customer: User,
+    name: str,
+    description: str,
+    amount: Decimal,
+    currency: str,
+    card: PAN | SavedCard | Token,
+    expires: date | None = None,
+    save_card: bool = True,
+    submission: UUID | None = None,
+) -> Order:
+    """Place an order and pay it with a new card, a saved card, or the card under a token.
+
+    A new card is kept in the vault and, with `save_card`, among the customer's own. `submission` makes it idempotent:
+    the customer's first order with it is returned whatever else is passed. Nothing is stored if this raises, but that a
+    card which reached the vault before the database failed stays there until it is found again or purged.
+
+    Raises `ValidationError` for the content, `CardExpired`, `CardNotAvailable` for a card that is not the customer's,
+    and every `VaultError` of `vault.services.tokenize`.
+    """
+    order = Order(
+        customer=customer,
+        name=name,
+        description=description,
+        amount=amount,
+        currency=currency,
+        submission=submission,
+    )
+    return _pay(order, card, expires=expires, save_card=save_card)
+
+
+def pay_again(order: Order, *, card: SavedCard | Token, submission: UUID | None = None) -> Order:
+    """Place the same order once more for its customer, paid with a card that is kept already. Raises as `place`."""
+    repeat = Order(
+        customer=order.customer,
+        name=order.name,
+        description=order.description,
+        amount=order.amount,
+        currency=order.currency,
+        repeat_of=order,
+        submission=submission,
+    )
+    return _pay(repeat, card, expires=None, save_card=False)
+
+
+def cancel(order: Order) -> Order:
+    """Cancel a placed order. Of several cancellations at once one succeeds; the others raise `OrderNotCancellable`."""
+    changed = Order.objects.filter(pk=order.pk, status=Order.Status.PLACED).update(
+        status=Order.Status.CANCELLED, cancelled_at=timezone.now()
+    )
+    order.refresh_from_db(fields=["status", "cancelled_at"])
+    if not changed:
+        raise OrderNotCancellable
+    return order
+
+
+def forget_card(card: SavedCard) -> None:
+    """Take a card off its customer's list. Orders that were paid with it keep brand and last four."""
+    card.delete()
+
+
+def _pay(order: Order, method: PAN | SavedCard | Token, *, expires: date | None, save_card: bool) -> Order:
+    if first := _placed_before(order):
+        return first
+    # What the database would refuse must be refused before the card is in the vault.
+    order.full_clean(exclude=["card", "customer", "repeat_of"], validate_unique=False, validate_constraints=False)
+    # Outside the transaction: no row is locked while AWS is asked, and a retried transaction asks nothing again.
+    order.card = _card_for(order.customer, method, expires)
+    try:
+        with transaction.atomic():
+            order.save(force_insert=True)
+            if save_card and isinstance(method, PAN):
+                _save_card(order, expires)
+    except IntegrityError:
+        if first := _placed_before(order):
+            return first
+        raise
+    return order
+
+
+def _placed_before(order: Order) -> Order | None:
+    """The order that the same form placed already."""
+    if order.submission is None:
+        return None
+    found: Order | None = Order.objects.filter(customer=order.customer, submission=order.submission).first()
+    return found
+
+
+def _card_for(customer: User, method: PAN | SavedCard | Token, expires: date | None) -> StoredCard:
+    """The card to charge, once it is certain that this customer may use it and that it is still good."""
+    match method:
+        case PAN():
+            _require_good(expires)
+            return StoredCard.of(vault.tokenize(method, expires=expires).card)
+        case SavedCard():
+            if method.customer_id != customer.pk:
+                raise CardNotAvailable
+            return _kept_card(method.token, method.expires)
+        case Token():
+            saved = SavedCard.objects.for_customer(customer).filter(card=method).first()
+            if saved is None and not customer.has_perm("vault.tokenize_pan"):
+                raise CardNotAvailable
+            return _kept_card(method, saved.expires if saved else None)
+
+
+def _kept_card(token: Token, expires: date | None) -> StoredCard:
+    try:
+        card = vault.describe(token)
+    except TokenNotFound:
+        raise CardNotAvailable from None
+    if card.status == card.Status.ERASED:
+        raise CardErased
+    _require_good(expires or card.expires)
+    return StoredCard.of(card)
+
+
+def _require_good(expires: date | None) -> None:
+    if has_expired(expires):
+        raise CardExpired
+
+
+def _save_card(order: Order, expires: date | None) -> None:
+    saved, is_new = SavedCard.objects.get_or_create(
+        customer=order.customer, card=order.card, defaults={"expires": expires}
+    )
+    if not is_new and expires is not None and saved.expires != expires:
+        saved.expires = expires
+        saved.save(update_fields=["expires"])

@@ -1,0 +1,32 @@
+"""The pages of a customer."""
+
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
+
+from orders import views
+from orders.models import PUBLIC_ID_PATTERN
+from vault.tokens import PATTERN
+
+
+class PublicIDConverter(StringConverter):
+    regex = PUBLIC_ID_PATTERN
+
+
+class TokenConverter(StringConverter):
+    regex = PATTERN
+
+
+register_converter(PublicIDConverter, "order")
+register_converter(TokenConverter, "token")
+
+app_name = "orders"
+urlpatterns = [
+    path("", views.overview, name="overview"),
+    path("orders/", views.order_list, name="list"),
+    path("orders/new/", views.order_new, name="new"),
+    path("orders/<order:public_id>/", views.order_detail, name="detail"),
+    path("orders/<order:public_id>/pay-again/", views.order_pay_again, name="pay_again"),
+    path("orders/<order:public_id>/cancel/", views.order_cancel, name="cancel"),
+    path("cards/", views.card_list, name="cards"),
+    path("cards/<token:token>/remove/", views.card_remove, name="card_remove"),
+]

@@ -1,0 +1,163 @@
+"""The pages of a customer. Each shows the customer's own things; anything else does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.forms import BaseForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods
+
+from orders import services
+from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
+from orders.forms import OrderForm, PayAgainForm
+from orders.models import Order, SavedCard
+from vault.exceptions import CardErased, VaultError, VaultUnavailable
+
+PAGE_SIZE: Final = 25
+RECENT: Final = 5
+RETRY_AFTER_SECONDS: Final = "5"
+
+
+class CustomerRequest(HttpRequest):
+    """A request of somebody who is signed in."""
+
+    user: User
+
+
+_View = Callable[..., HttpResponse]
+
+
+def customer_page(view: _View) -> _View:
+    """A page for customers who are signed in, that no cache and no Back button keeps."""
+    return wraps(view)(never_cache(login_required(view)))
+
+
+@require_GET
+@customer_page
+def overview(request: CustomerRequest) -> HttpResponse:
+    page = Order.objects.for_customer(request.user).page(size=RECENT)
+    cards = SavedCard.objects.for_customer(request.user)
+    return render(request, "orders/overview.html", {"page": page, "cards": cards})
+
+
+@require_GET
+@customer_page
+def order_list(request: CustomerRequest) -> HttpResponse:
+    """A page of orders, next to the one that `before` or `after` names by its public id."""
+    own = Order.objects.for_customer(request.user)
+    borders = {
+        side: get_object_or_404(own, public_id=request.GET[side]) for side in ("before", "after") if side in request.GET
+    }
+    status = request.GET.get("status")
+    shown = own.filter(status=status) if status in Order.Status.values else own
+    page = shown.page(size=PAGE_SIZE, **borders)
+    return render(request, "orders/list.html", {"page": page, "status": status, "statuses": Order.Status.choices})
+
+
+@require_GET
+@customer_page
+def order_detail(request: CustomerRequest, public_id: str) -> HttpResponse:
+    return render(request, "orders/detail.html", {"order": _own_order(request, public_id)})
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "POST"])
+@customer_page
+def order_new(request: CustomerRequest) -> HttpResponse:
+    form = OrderForm(request.user, request.POST or None)
+    return _placed(
+        request, form, "orders/new.html", {}, lambda: services.place(customer=request.user, **form.order())
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@customer_page
+def order_pay_again(request: CustomerRequest, public_id: str) -> HttpResponse:
+    order = _own_order(request, public_id)
+    form = PayAgainForm(request.user, request.POST or None)
+    return _placed(
+        request,
+        form,
+        "orders/pay_again.html",
+        {"order": order},
+        lambda: services.pay_again(
+            order, card=form.cleaned_data["payment"], submission=form.cleaned_data["submission"]
+        ),
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@customer_page
+def order_cancel(request: CustomerRequest, public_id: str) -> HttpResponse:
+    order = _own_order(request, public_id)
+    if request.method == "GET":
+        return render(request, "orders/cancel.html", {"order": order})
+    try:
+        services.cancel(order)
+        messages.success(request, _("The order is cancelled."))
+    except OrderNotCancellable as error:
+        messages.error(request, str(error))
+    return redirect("orders:detail", public_id)
+
+
+@require_GET
+@customer_page
+def card_list(request: CustomerRequest) -> HttpResponse:
+    return render(request, "orders/cards.html", {"cards": SavedCard.objects.for_customer(request.user)})
+
+
+@require_http_methods(["GET", "POST"])
+@customer_page
+def card_remove(request: CustomerRequest, token: str) -> HttpResponse:
+    card = get_object_or_404(SavedCard.objects.for_customer(request.user), card=token)
+    if request.method == "GET":
+        return render(request, "orders/card_remove.html", {"card": card})
+    services.forget_card(card)
+    messages.success(request, _("The card is removed."))
+    return redirect("orders:cards")
+
+
+def _own_order(request: CustomerRequest, public_id: str) -> Order:
+    order: Order = get_object_or_404(Order.objects.for_customer(request.user).for_list(), public_id=public_id)
+    return order
+
+
+def _placed(
+    request: CustomerRequest, form: BaseForm, template: str, context: dict[str, Any], place: Callable[[], Order]
+) -> HttpResponse:
+    """Place an order if the form is in order and go to its page; show the form, and what is wrong, otherwise."""
+    status, headers = HTTPStatus.OK, {}
+    if form.is_bound and form.is_valid():
+        try:
+            order = place()
+        except ValidationError as error:
+            form.add_error(None, error.messages)
+        except (CardExpired, CardNotAvailable, CardErased) as error:
+            form.add_error("payment", str(error))
+        except VaultError as error:
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            headers = {"Retry-After": RETRY_AFTER_SECONDS} if isinstance(error, VaultUnavailable) else {}
+            form.add_error(None, _explained(error))
+        else:
+            messages.success(request, _("Your order is placed."))
+            return redirect("orders:detail", order.public_id)
+    return render(request, template, context | {"form": form}, status=status, headers=headers)
+
+
+def _explained(error: VaultError) -> str:
+    """What a customer can do about it. Which part of the vault failed is for the logs."""
+    if isinstance(error, VaultUnavailable):
+        return _("Cards cannot be charged this very moment. Nothing was ordered. Please try again in a few seconds.")
+    return _("Cards cannot be charged at the moment. Nothing was ordered. Please try again later.")

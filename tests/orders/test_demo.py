@@ -1,0 +1,104 @@
+"""The demo: complete, repeatable, and impossible where real cards are."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from knox.models import AuthToken
+
+from orders.models import Order, SavedCard
+from vault.models import Card
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def no_chosen_password(monkeypatch):
+    monkeypatch.delenv("DEMO_PASSWORD", raising=False)
+
+
+@pytest.fixture
+def demo(capsys):
+    """Run the command and give back what it printed, but for the audit events on stdout."""
+
+    def run() -> str:
+        call_command("demo")
+        return "\n".join(line for line in capsys.readouterr().out.splitlines() if not line.startswith("{"))
+
+    return run
+
+
+def password_of(email: str, output: str) -> str:
+    return re.search(rf"{email}  (\S+)", output).group(1)
+
+
+def token_in(output: str) -> str:
+    return re.search(r"API token  (\S+)", output).group(1)
+
+
+def test_what_is_printed_signs_in(demo, client):
+    output = demo()
+
+    for username in ("customer", "staff"):
+        assert client.login(username=username, password=password_of(f"{username}@example.com", output))
+
+
+def test_the_chosen_password_is_taken(demo, client, monkeypatch):
+    monkeypatch.setenv("DEMO_PASSWORD", "chosen for a meeting")
+
+    demo()
+
+    assert client.login(username="customer", password="chosen for a meeting")
+
+
+def test_a_second_run_changes_nothing_and_keeps_people_signed_in(demo, client):
+    first = demo()
+    client.force_login(User.objects.get(username="customer"))
+    before = list(Order.objects.values()), list(SavedCard.objects.values()), list(Card.objects.values())
+
+    second = demo()
+
+    assert (list(Order.objects.values()), list(SavedCard.objects.values()), list(Card.objects.values())) == before
+    assert password_of("customer@example.com", second) == password_of("customer@example.com", first)
+    assert client.get("/").status_code == 200
+
+
+def test_a_run_that_was_cut_off_is_completed(demo):
+    demo()
+    kept = set(Order.objects.values_list("submission", flat=True))
+    Order.objects.first().delete()
+
+    demo()
+
+    assert set(Order.objects.values_list("submission", flat=True)) == kept
+
+
+def test_only_the_last_token_works(demo, client):
+    old, new = token_in(demo()), token_in(demo())
+
+    assert client.get("/api/v1/orders/", headers={"Authorization": f"Token {old}"}).status_code == 401
+    assert client.get("/api/v1/orders/", headers={"Authorization": f"Token {new}"}).status_code == 200
+    assert AuthToken.objects.count() == 1
+
+
+def test_nobody_gets_more_rights_than_the_part_needs(demo):
+    demo()
+
+    rights = {user.username: user.get_all_permissions() for user in User.objects.all()}
+    assert rights == {
+        "customer": set(),
+        "staff": {"orders.view_order", "vault.view_card"},
+        "shop-api": {"vault.tokenize_pan", "vault.view_card", "orders.view_order", "orders.add_order"},
+    }
+    assert not User.objects.filter(is_superuser=True).exists()
+    assert not User.objects.get(username="shop-api").has_usable_password()
+
+
+def test_it_is_refused_where_real_cards_are(settings):
+    settings.VAULT = settings.VAULT | {"BACKEND": "aws"}
+
+    with pytest.raises(CommandError, match="embedded vault alone"):
+        call_command("demo")
+
+    assert not User.objects.exists()

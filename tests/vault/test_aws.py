@@ -1,0 +1,147 @@
+import logging
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from vault.aws import aws_boundary, classify, client_config
+from vault.exceptions import PlaintextRefused, RecordTampered, TokenNotFound, VaultSealed, VaultUnavailable
+
+URL = "https://kms.example"
+
+
+def client_error(code, status=400):
+    return ClientError({"Error": {"Code": code, "Message": "arn:secret"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Op")
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (client_error("ThrottlingException"), VaultUnavailable),
+        (client_error("ProvisionedThroughputExceededException"), VaultUnavailable),
+        (client_error("KMSInternalException", 500), VaultUnavailable),
+        (client_error("SomethingNew", 503), VaultUnavailable),
+        (ReadTimeoutError(endpoint_url=URL), VaultUnavailable),
+        (ConnectionClosedError(endpoint_url=URL), VaultUnavailable),
+        (EndpointConnectionError(endpoint_url=URL), VaultUnavailable),
+        (client_error("AccessDeniedException"), VaultSealed),
+        (client_error("DisabledException"), VaultSealed),
+        (client_error("KMSInvalidStateException"), VaultSealed),
+        (client_error("NotFoundException"), VaultSealed),
+        (client_error("ResourceNotFoundException"), VaultSealed),
+        (client_error("ExpiredTokenException"), VaultSealed),
+        (client_error("SomethingNew"), VaultSealed),
+        (NoCredentialsError(), VaultSealed),
+        (SSLError(endpoint_url=URL, error="x"), VaultSealed),
+        (client_error("InvalidCiphertextException"), RecordTampered),
+        (client_error("IncorrectKeyException"), RecordTampered),
+        (TokenNotFound(), TokenNotFound),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else type(value).__name__,
+)
+def test_what_errors_of_aws_mean(error, state):
+    assert type(classify(error)) is state
+
+
+def test_nothing_of_the_original_error_passes_the_boundary(caplog):
+    with caplog.at_level(logging.DEBUG), pytest.raises(VaultSealed) as caught, aws_boundary():
+        raise client_error("AccessDeniedException")
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    assert "AccessDeniedException" in caplog.text
+    assert "arn:secret" not in caplog.text + str(caught.value)
+
+
+def test_waiting_is_short_and_bounded():
+    config = client_config(connect_timeout=1, read_timeout=3, max_attempts=4, max_connections=8)
+    assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (1, 3, 4)
+
+
+# --- The guard on the wire: nothing that is not sealed leaves, whoever builds the request -------------------------
+
+READABLE = {"token": {"S": "t"}, "pan": {"S": "hidden"}}
+
+
+@pytest.fixture
+def sealed_item(vault, canary):
+    from vault.pan import PAN
+
+    (kept,) = vault.store.keep([PAN(canary("guard"))])
+    return vault.session.dynamodb().get_item(TableName=vault.config.TABLE, Key={"token": {"S": kept.token.text}})["Item"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("put_item", lambda table, item: {"TableName": table, "Item": item}),
+        ("batch_write_item", lambda table, item: {"RequestItems": {table: [{"PutRequest": {"Item": item}}]}}),
+        ("transact_write_items", lambda table, item: {"TransactItems": [{"Put": {"TableName": table, "Item": item}}]}),
+    ],
+    ids=["put", "batch", "transaction"],
+)
+@pytest.mark.parametrize("change", ["readable", "extra", "text-payload", "unsigned"])
+def test_a_write_that_is_not_sealed_is_stopped(vault, wire, sealed_item, operation, arguments, change):
+    item = {
+        "readable": READABLE,
+        "extra": sealed_item | {"pan": {"S": "x"}},
+        "text-payload": sealed_item | {"payload": {"S": "x"}},
+        "unsigned": {name: value for name, value in sealed_item.items() if name != "*amzn-ddb-map-sig*"},
+    }[change]
+    sent = wire.calls.total()
+    with pytest.raises(PlaintextRefused):
+        getattr(vault.session.dynamodb(), operation)(**arguments(vault.config.TABLE, item))
+    assert wire.calls.total() == sent
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("update_item", {"Key": {"token": {"S": "t"}}, "TableName": "vault-test"}),
+        ("execute_statement", {"Statement": "INSERT INTO t VALUE {'a': ?}", "Parameters": [{"S": "x"}]}),
+        ("batch_execute_statement", {"Statements": [{"Statement": "DELETE FROM t"}]}),
+        ("execute_transaction", {"TransactStatements": [{"Statement": "DELETE FROM t"}]}),
+        ("transact_write_items", {"TransactItems": [{"Update": {"TableName": "t", "Key": {"token": {"S": "t"}},
+                                                               "UpdateExpression": "SET a = b"}}]}),
+    ],
+    ids=["update", "partiql", "partiql-batch", "partiql-transaction", "transaction-update"],
+)  # fmt: skip
+def test_other_ways_of_writing_are_stopped(vault, wire, operation, arguments):
+    with pytest.raises(PlaintextRefused):
+        getattr(vault.session.dynamodb(), operation)(**arguments)
+    assert wire.calls.total() == 0
+
+
+def test_a_card_number_in_any_request_is_stopped(vault, wire, canary):
+    digits = canary("stray")
+    with pytest.raises(PlaintextRefused):
+        vault.session.kms().generate_data_key(KeyId=vault.config.CARD_KEY, NumberOfBytes=32, EncryptionContext={"a": digits})
+    with pytest.raises(PlaintextRefused):
+        vault.session.dynamodb().get_item(TableName=vault.config.TABLE, Key={"token": {"S": digits}})
+    assert wire.calls.total() == 0
+
+
+def test_the_sealed_item_itself_may_be_written(vault, sealed_item):
+    vault.session.dynamodb().put_item(TableName=vault.config.TABLE, Item=sealed_item)
+
+
+def test_decrypt_always_names_a_key(vault, wire):
+    kms = vault.session.kms()
+    blob = kms.generate_data_key(KeyId=vault.config.FINGERPRINT_KEY, NumberOfBytes=32)["CiphertextBlob"]
+    with pytest.raises(kms.exceptions.IncorrectKeyException):
+        kms.decrypt(CiphertextBlob=blob)
+    assert kms.decrypt(CiphertextBlob=blob, KeyId=vault.config.FINGERPRINT_KEY)["Plaintext"]
+
+
+def test_a_missing_or_disabled_key_is_told(vault):
+    kms = vault.session.kms()
+    vault.session.require_key(vault.config.CARD_KEY)
+    kms.disable_key(KeyId=kms.describe_key(KeyId=vault.config.CARD_KEY)["KeyMetadata"]["KeyId"])
+    for name in (vault.config.CARD_KEY, "alias/nowhere"):
+        with pytest.raises(VaultSealed):
+            vault.session.require_key(name)

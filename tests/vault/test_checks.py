@@ -1,0 +1,107 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from django.apps.registry import Apps
+from django.core.checks import run_checks
+from django.db import models
+
+from tests.shop.models import Purchase, Wallet
+from tests.vaults import SETTINGS
+from vault import checks
+from vault.fields import PANField, PANQuerySet
+
+GOOD = SETTINGS | {"BACKEND": "aws"}
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        pytest.param({}, [], id="good"),
+        pytest.param({"BACKEND": "embedded", "EMBEDDED_ALLOWED": False}, [checks.E_EMBEDDED], id="embedded"),
+        pytest.param({"CARD_KEY": "arn:aws:kms:us-east-1:1:key/k"}, [checks.E_REGION], id="region"),
+        pytest.param({"CARD_KEY": GOOD["FINGERPRINT_KEY"]}, [checks.E_ONE_KEY], id="one-key"),
+        pytest.param(
+            {"TABEL": "x"},
+            [checks.about(checks.E_SETTINGS, None, hint="settings.VAULT has unknown keys: TABEL.")],
+            id="unknown",
+        ),
+    ],
+)
+def test_settings_that_the_vault_would_refuse(settings, change, found):
+    settings.VAULT = GOOD | change
+    assert checks.check_settings(None) == found
+
+
+def test_a_sound_deployment_has_no_warning(settings):
+    settings.VAULT = GOOD
+    assert checks.check_deployment(None) == []
+
+
+def test_an_emulator_endpoint_is_warned_of(settings):
+    settings.VAULT = GOOD | {"ENDPOINT_URL": "http://127.0.0.1:5000"}
+    assert checks.check_deployment(None) == [checks.W_ENDPOINT]
+
+
+def test_mysql_without_tls_is_warned_of(settings):
+    settings.VAULT = GOOD
+    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.mysql", "OPTIONS": {}}}
+    assert checks.check_deployment(None) == [checks.W_DATABASE_TLS]
+
+
+def test_loggers_that_print_data_keys_are_warned_of(settings):
+    settings.VAULT = GOOD
+    settings.LOGGING = {"version": 1, "loggers": {"botocore": {"level": "DEBUG"}}}
+    assert checks.check_deployment(None) == [checks.W_DEBUG_LOGS]
+
+
+def test_the_project_is_clean():
+    found = [message for message in run_checks() if message.id.startswith("vault.")]
+    # Wallet is the model that does without PANQuerySet.
+    assert {(message.id, message.obj.model) for message in found} == {("vault.W101", Wallet)}
+
+
+def declare(**fields):
+    registry = Apps()
+    meta = type("Meta", (), {"app_label": "shop", "apps": registry})
+    body = {"Meta": meta, "__module__": __name__, "objects": PANQuerySet.as_manager(), **fields}
+    return type("Declared", (models.Model,), body)
+
+
+@pytest.mark.parametrize(
+    ("field", "ids"),
+    [
+        pytest.param(lambda: PANField(), [], id="smallest"),
+        pytest.param(lambda: PANField(brand_field="nowhere"), ["vault.E101"], id="no-such-field"),
+        pytest.param(lambda: PANField(last4_field="number"), ["vault.E101"], id="not-a-char-field"),
+        pytest.param(lambda: PANField(blank=True), ["vault.E102"], id="blank-without-null"),
+        pytest.param(lambda: PANField(default="x"), ["vault.E103"], id="default"),
+        pytest.param(lambda: PANField(choices=[("a", "b")]), ["vault.E103"], id="choices"),
+        pytest.param(lambda: PANField(max_length=19), ["vault.E103"], id="max-length"),
+    ],
+)
+def test_field_options_that_cannot_work(field, ids):
+    declared = declare(number=models.IntegerField(), card=field())
+    assert [message.id for message in declared._meta.get_field("card").check()] == ids
+
+
+def test_the_shop_models_are_sound():
+    assert Purchase._meta.get_field("card").check() == []
+
+
+def test_production_refuses_the_embedded_vault_at_start():
+    """As an operator would see it: a real process under production settings."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DJANGO_SETTINGS_MODULE": "billing.settings.production",
+        "SECRET_KEY": "x" * 60,
+        "ALLOWED_HOSTS": "example.com",
+        "DATABASE_URL": "sqlite:///:memory:",
+        "VAULT_BACKEND": "embedded",
+    }
+    result = subprocess.run(
+        [sys.executable, "manage.py", "check"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "vault.E002" in result.stderr

@@ -1,0 +1,44 @@
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from tests.vaults import SETTINGS
+from vault.conf import Backend, Materials, VaultConfig, vault_config
+
+GOOD = SETTINGS | {"BACKEND": "aws"}
+
+
+def test_settings_are_typed():
+    config = VaultConfig.from_settings(GOOD | {"MATERIALS": "reused", "READ_TIMEOUT": "2.5"})
+    assert (config.BACKEND, config.MATERIALS, config.READ_TIMEOUT) == (Backend.AWS, Materials.REUSED, 2.5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"TABEL": "x"}, id="unknown-key"),
+        pytest.param({"TABLE": ""}, id="missing"),
+        pytest.param({"BACKEND": "azure"}, id="unknown-backend"),
+        pytest.param({"MATERIALS": "none"}, id="unknown-materials"),
+        pytest.param({"READ_TIMEOUT": 0}, id="no-time"),
+        pytest.param({"READ_TIMEOUT": "soon"}, id="no-number"),
+        pytest.param({"CARD_KEY": GOOD["FINGERPRINT_KEY"]}, id="one-key-for-both"),
+        pytest.param({"CARD_KEY": "arn:aws:kms:us-east-1:1:key/k"}, id="key-of-another-region"),
+        pytest.param({"BACKEND": "embedded", "EMBEDDED_ALLOWED": False}, id="embedded-in-production"),
+    ],
+)
+def test_what_cannot_work_is_refused(change):
+    with pytest.raises(ImproperlyConfigured):
+        VaultConfig.from_settings(GOOD | change)
+
+
+def test_per_item_keys_are_the_default():
+    assert VaultConfig.from_settings(GOOD).MATERIALS is Materials.PER_ITEM
+
+
+def test_settings_are_read_when_asked_for(settings):
+    settings.VAULT = GOOD | {"TABLE": "another"}
+    assert vault_config().TABLE == "another"
+
+
+def test_a_key_of_the_same_region_is_accepted():
+    assert VaultConfig.from_settings(GOOD | {"CARD_KEY": "arn:aws:kms:eu-central-1:1:key/k"}).problem() is None

@@ -1,0 +1,58 @@
+import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
+
+from vault.middleware import OriginMiddleware, RefusePANInURLMiddleware, RequestOrigin
+
+
+@pytest.fixture
+def refuse():
+    return RefusePANInURLMiddleware(lambda request: HttpResponse("through"))
+
+
+def test_a_card_number_in_a_path_is_refused_and_not_repeated(refuse, canary):
+    digits = canary("path")
+    response = refuse(RequestFactory().get(f"/orders/{digits}/"))
+    assert response.status_code == 400
+    assert digits not in response.content.decode()
+
+
+@pytest.mark.parametrize("spell", [lambda d: d, lambda d: f"{d[:4]}+{d[4:8]}+{d[8:12]}+{d[12:]}", lambda d: "%3" + "%3".join(d)])
+def test_a_page_asked_for_with_one_in_the_query_is_redirected_without_it(refuse, canary, spell):
+    response = refuse(RequestFactory().get(f"/admin/orders/order/?q={spell(canary('query'))}"))
+    assert (response.status_code, response["Location"]) == (302, "/admin/orders/order/")
+
+
+@pytest.mark.parametrize(("method", "path"), [("post", "/orders/new/"), ("get", "/api/v1/orders/")])
+def test_everything_else_is_refused(refuse, canary, method, path):
+    response = getattr(RequestFactory(), method)(f"{path}?x={canary('query')}")
+    assert refuse(response).status_code == 400
+
+
+def test_other_addresses_pass(refuse):
+    response = refuse(RequestFactory().get("/orders/ord_0b0e7a5c8f1d4c3b9a556f1e2d3c4b5a/?before=20260102T030405&page=12"))
+    assert response.content == b"through"
+
+
+def test_every_answer_names_its_request():
+    middleware = OriginMiddleware(lambda request: HttpResponse())
+    ids = {middleware(RequestFactory().get("/", headers={"Request-Id": "mine"}))["Request-Id"] for _ in range(2)}
+    assert len(ids) == 2
+    assert "mine" not in ids
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "source"),
+    [
+        (0, "6.6.6.6", "127.0.0.1"),
+        (1, "6.6.6.6, 7.7.7.7", "7.7.7.7"),
+        (2, "6.6.6.6, 7.7.7.7", "6.6.6.6"),
+        (3, "7.7.7.7", "7.7.7.7"),
+        (1, "", "127.0.0.1"),
+    ],
+)
+def test_forwarded_addresses_are_believed_as_far_as_proxies_are_trusted(settings, proxies, forwarded, source):
+    settings.TRUSTED_PROXIES = proxies
+    request = RequestFactory().get("/", headers={"X-Forwarded-For": forwarded})
+    assert RequestOrigin(request).source == source
+    assert RequestOrigin(request).actor == "anonymous"

@@ -1,0 +1,127 @@
+import copy
+import json
+import pickle
+
+import pytest
+from hypothesis import given, settings as hypothesis_settings, strategies as st
+from stdnum import luhn
+
+from tests.cards import NUMBERS
+from vault.exceptions import InvalidPAN, PANProblem
+from vault.pan import PAN, Brand, brand_and_lengths, has_luhn_checksum, mask
+
+VISA = NUMBERS["visa"][0]
+
+
+@pytest.mark.parametrize(
+    ("brand", "digits"), [(brand, digits) for brand, all_digits in NUMBERS.items() for digits in all_digits]
+)
+def test_published_numbers_have_their_brand(brand, digits):
+    assert PAN(digits).brand == brand
+
+
+@pytest.mark.parametrize("text", [f"{VISA[:4]} {VISA[4:8]} {VISA[8:12]} {VISA[12:]}", "-".join(VISA), f"  {VISA} - "])
+def test_spaces_and_hyphens_anywhere_are_the_same_card(text):
+    assert PAN(text) == PAN(VISA)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        pytest.param("", PANProblem.EMPTY, id="empty"),
+        pytest.param(" - ", PANProblem.EMPTY, id="separators-only"),
+        pytest.param(VISA[:-1] + "x", PANProblem.CHARACTERS, id="letter"),
+        pytest.param(VISA.translate({ord("0") + i: 0xFF10 + i for i in range(10)}), PANProblem.CHARACTERS, id="wide"),
+        pytest.param(VISA.translate({ord("0") + i: 0x0660 + i for i in range(10)}), PANProblem.CHARACTERS, id="arabic"),
+        pytest.param(VISA[:-1] + "¹", PANProblem.CHARACTERS, id="superscript"),
+        pytest.param(VISA[:8] + "\u200b" + VISA[8:], PANProblem.CHARACTERS, id="zero-width"),
+        pytest.param("\u202e" + VISA, PANProblem.CHARACTERS, id="direction-mark"),
+        pytest.param(VISA[:8] + "\xa0" + VISA[8:], PANProblem.CHARACTERS, id="no-break-space"),
+        pytest.param(VISA[:8] + "\n" + VISA[8:], PANProblem.CHARACTERS, id="line-break"),
+        pytest.param("9" * 11, PANProblem.LENGTH, id="11-digits"),
+        pytest.param("9" * 20, PANProblem.LENGTH, id="20-digits"),
+        pytest.param(VISA[:14], PANProblem.LENGTH, id="wrong-for-brand"),
+        pytest.param("1" * 100_000, PANProblem.LENGTH, id="very-long"),
+        pytest.param("0" * 16, PANProblem.CHECKSUM, id="zeros"),
+        pytest.param(VISA[:-1] + "2", PANProblem.CHECKSUM, id="luhn"),
+        pytest.param(None, PANProblem.CHARACTERS, id="none"),
+        pytest.param(int(VISA), PANProblem.CHARACTERS, id="number"),
+        pytest.param([VISA], PANProblem.CHARACTERS, id="list"),
+    ],
+)
+def test_what_is_no_card_number_is_refused_and_never_quoted(text, problem):
+    with pytest.raises(InvalidPAN) as caught:
+        PAN(text)
+    assert caught.value.problem is problem
+    assert str(caught.value) == problem.message
+    assert pickle.loads(pickle.dumps(caught.value)).problem is problem  # noqa: S301 - our own bytes
+
+
+@given(st.text(alphabet="0123456789", min_size=1, max_size=30))
+@hypothesis_settings(database=None)
+def test_luhn_agrees_with_an_independent_implementation(digits):
+    assert has_luhn_checksum(digits) == luhn.is_valid(digits)
+
+
+@given(st.text())
+@hypothesis_settings(database=None)
+def test_any_text_is_a_card_number_or_refused(text):
+    try:
+        assert PAN(text).expose().isascii()
+    except InvalidPAN as error:
+        assert str(error) == error.problem.message
+
+
+@pytest.mark.parametrize(
+    ("start", "brand"),
+    [
+        ("2220", Brand.UNKNOWN), ("2221", Brand.MASTERCARD), ("2720", Brand.MASTERCARD), ("2721", Brand.UNKNOWN),
+        ("50", Brand.UNKNOWN), ("51", Brand.MASTERCARD), ("55", Brand.MASTERCARD), ("56", Brand.UNKNOWN),
+        ("3527", Brand.UNKNOWN), ("3528", Brand.JCB), ("3589", Brand.JCB), ("3590", Brand.UNKNOWN),
+        ("643", Brand.UNKNOWN), ("644", Brand.DISCOVER), ("649", Brand.DISCOVER), ("65", Brand.DISCOVER),
+        ("33", Brand.UNKNOWN), ("34", Brand.AMEX), ("35", Brand.UNKNOWN), ("37", Brand.AMEX),
+        ("306", Brand.UNKNOWN), ("305", Brand.DINERS), ("3095", Brand.DINERS), ("36", Brand.DINERS),
+        ("61", Brand.UNKNOWN), ("62", Brand.UNIONPAY), ("63", Brand.UNKNOWN), ("6304", Brand.MAESTRO),
+        ("6759", Brand.MAESTRO), ("6760", Brand.UNKNOWN), ("6763", Brand.MAESTRO), ("6764", Brand.UNKNOWN),
+        ("8099", Brand.UNKNOWN), ("8100", Brand.UNIONPAY), ("8171", Brand.UNIONPAY), ("8172", Brand.UNKNOWN),
+    ],
+)  # fmt: skip
+def test_a_range_begins_and_ends_where_the_scheme_says(start, brand):
+    assert brand_and_lengths(start.ljust(16, "0"))[0] is brand
+
+
+@pytest.mark.parametrize("show", [str, repr, lambda pan: f"{pan:>4}", lambda pan: json.dumps(pan, default=str)])
+def test_it_shows_last_four_alone(show):
+    shown = show(PAN(VISA))
+    assert VISA[-4:] in shown
+    assert VISA[:12] not in shown
+    assert VISA[-5:] not in shown
+
+
+def test_it_cannot_be_pickled_changed_or_taken_apart():
+    pan = PAN(VISA)
+    with pytest.raises(TypeError):
+        pickle.dumps(pan)
+    with pytest.raises(AttributeError):
+        pan.brand = Brand.AMEX
+    assert copy.deepcopy([pan])[0] is pan
+    assert copy.copy(pan) is pan
+    assert not hasattr(pan, "__dict__")
+
+
+@pytest.mark.parametrize(("digits", "length"), [(VISA, 8), (NUMBERS["amex"][0], 6), (NUMBERS["diners"][0], 6)])
+def test_bin_and_last4_leave_the_middle_unknown(digits, length):
+    pan = PAN(digits)
+    assert (pan.bin, pan.last4) == (digits[:length], digits[-4:])
+
+
+def test_equal_numbers_are_equal_and_nothing_else_is():
+    pan = PAN(VISA)
+    assert len({pan, PAN(VISA), PAN(NUMBERS["amex"][0])}) == 2
+    assert pan != VISA
+    assert pan.masked == mask("1111")
+    assert pan.expose() == VISA
+
+
+def test_every_brand_has_a_label():
+    assert all(brand.label for brand in Brand)

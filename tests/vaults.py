@@ -1,0 +1,72 @@
+"""Vaults for tests: an embedded one for every test, and moto where a contract is held against both."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from vault.backend import Vault, _vaults, current_vault
+from vault.conf import VaultConfig
+from vault.provisioning import Provisioner
+
+SETTINGS = {
+    "REGION": "eu-central-1",
+    "TABLE": "vault-test",
+    "CARD_KEY": "alias/test-card",
+    "FINGERPRINT_KEY": "alias/test-fingerprint",
+    "PURPOSES": ["settlement", "refund"],
+    "EMBEDDED_ALLOWED": True,
+}
+
+
+def provision(vault: Vault, **options) -> list:
+    """Run the provisioner over a vault and return the changes it made."""
+    provisioner = Provisioner(
+        config=vault.config,
+        dynamodb=vault.session.dynamodb(),
+        kms=vault.session.kms(),
+        fingerprint_keys=vault.fingerprint_keys,
+        **options,
+    )
+    return list(provisioner.run())
+
+
+@pytest.fixture(scope="session")
+def provisioned_folder(tmp_path_factory) -> Path:
+    """The folder of a provisioned embedded vault; each test works on a copy of it."""
+    folder = tmp_path_factory.mktemp("vault-template") / "vault"
+    provision(Vault(VaultConfig.from_settings(SETTINGS | {"BACKEND": "embedded", "EMBEDDED_DIR": str(folder)})))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def vault_settings(settings, provisioned_folder, tmp_path) -> Iterator[dict]:
+    """`settings.VAULT` points at a fresh provisioned vault of this test's own."""
+    folder = tmp_path / "vault"
+    shutil.copytree(provisioned_folder, folder)
+    settings.VAULT = SETTINGS | {"BACKEND": "embedded", "EMBEDDED_DIR": str(folder)}
+    yield settings.VAULT
+    _vaults.clear()
+
+
+@pytest.fixture
+def vault(vault_settings) -> Vault:
+    """The vault that the application uses in this test."""
+    return current_vault()
+
+
+@pytest.fixture(params=["embedded", "moto"])
+def any_vault(request, settings, vault_settings, monkeypatch) -> Iterator[Vault]:
+    """The same vault answered by the embedded engine and by moto."""
+    if request.param == "embedded":
+        yield current_vault()
+        return
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setitem(os.environ, name, "testing")
+    with mock_aws():
+        settings.VAULT = SETTINGS | {"BACKEND": "aws"}
+        provision(current_vault())
+        yield current_vault()

@@ -1,0 +1,52 @@
+"""Tokens as JSON."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from rest_framework import serializers
+
+from vault.api.fields import ExpirySerializerField, PANSerializerField, TokenSerializerField
+from vault.models import Card
+from vault.redaction import contains_pan
+
+# A key that cannot be anything but a name; any other is not repeated.
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses what it does not know, so that a card number or a CVV under another key is not just passed over."""
+
+    default_error_messages = {"unknown": "This field is not known here."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and (unknown := data.keys() - self.fields.keys()):
+            raise serializers.ValidationError(
+                {_nameable(key): [self.error_messages["unknown"]] for key in sorted(unknown)}, code="unknown"
+            )
+        return super().to_internal_value(data)
+
+
+def _nameable(key: str) -> str:
+    """`key`, if it may stand in an answer: a card number can be sent as a key as well."""
+    return key if _NAME.fullmatch(key) and not contains_pan(key) else "non_field_errors"
+
+
+class NewTokenSerializer(StrictSerializer):
+    """A card to be kept."""
+
+    pan = PANSerializerField(write_only=True, help_text="The card number.")
+    expires = ExpirySerializerField(required=False, help_text="The month until which the card is good.")
+
+
+class TokenSerializer(serializers.Serializer[Card]):
+    """What is known of a card without opening it."""
+
+    token = TokenSerializerField(read_only=True)
+    brand = serializers.CharField(read_only=True)
+    bin = serializers.CharField(read_only=True, help_text="The first six or eight digits.")
+    last4 = serializers.CharField(read_only=True)
+    expires = ExpirySerializerField(read_only=True, allow_null=True)
+    created_at = serializers.DateTimeField(read_only=True)
+    status = serializers.ChoiceField(choices=Card.Status.choices, read_only=True)

@@ -1,0 +1,10 @@
+"""`/api/v1/tokens/`."""
+
+from django.urls import path
+
+from vault.api import views
+
+urlpatterns = [
+    path("tokens/", views.TokenListView.as_view(), name="tokens"),
+    path("tokens/<str:token>/", views.TokenView.as_view(), name="token"),
+]

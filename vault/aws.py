@@ -1,0 +1,196 @@
+"""The clients that talk to AWS, what they may send, and what their errors mean."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError as NoConnection, HTTPClientError, SSLError
+
+from vault import embedded
+from vault.exceptions import PlaintextRefused, RecordTampered, VaultError, VaultSealed, VaultUnavailable
+from vault.redaction import contains_pan
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
+
+logger = logging.getLogger(__name__)
+
+
+class AWSSession:
+    """Makes clients of one region. Build it after fork, once per process; clients may be shared between threads.
+
+    :param embedded_dir: answer from the SQLite engine in this folder instead of AWS
+    :param decrypt_key: the KMS key that a Decrypt names when its caller names none, as AWS's item encryptor does
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        decrypt_key: str,
+        config: Config,
+        profile: str = "",
+        endpoint_url: str = "",
+        embedded_dir: Path | None = None,
+    ) -> None:
+        session = botocore.session.Session(profile=profile or None)
+        session.set_config_variable("region", region)
+        if embedded_dir is not None:
+            session.set_credentials("embedded", "embedded")
+            embedded.install(session, embedded_dir)
+        session.register("before-call", _refuse_plaintext)
+        session.register("before-parameter-build.kms.Decrypt", _KeyIdOnDecrypt(decrypt_key))
+        self.botocore = session
+        self._session = boto3.session.Session(botocore_session=session)
+        self._config = config
+        self._endpoint_url = endpoint_url or None
+
+    def dynamodb(self) -> DynamoDBClient:
+        return self._session.client("dynamodb", config=self._config, endpoint_url=self._endpoint_url)
+
+    def kms(self) -> KMSClient:
+        return self._session.client("kms", config=self._config, endpoint_url=self._endpoint_url)
+
+    def require_key(self, name: str) -> None:
+        """Return if the KMS key is there and enabled; raises `VaultSealed` or `VaultUnavailable`."""
+        with aws_boundary():
+            metadata = self.kms().describe_key(KeyId=name)["KeyMetadata"]
+        if metadata["KeyState"] != "Enabled":
+            sealed = VaultSealed()
+            sealed.aws_answer = "DescribeKey: DisabledException"
+            raise sealed
+
+
+def client_config(*, connect_timeout: float, read_timeout: float, max_attempts: int, max_connections: int) -> Config:
+    """How long to wait, in seconds, and how often to ask. The defaults of boto3 are 60 seconds and no keep-alive."""
+    return Config(
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": max_attempts},
+        max_pool_connections=max_connections,
+        tcp_keepalive=True,
+    )
+
+
+class _KeyIdOnDecrypt:
+    """Without a KeyId, KMS opens whatever any key of the account has wrapped: a foreign item would be accepted."""
+
+    def __init__(self, key_id: str) -> None:
+        self._key_id = key_id
+
+    def __call__(self, params: dict[str, Any], **_: Any) -> None:
+        params.setdefault("KeyId", self._key_id)
+
+
+# --- The guard on the wire ------------------------------------------------------------------------------------------
+
+# Attributes of the two kinds of sealed item and of the wrapped fingerprint key. Kept here as literals on purpose:
+# the guard must not follow a mistake in the module that it guards.
+_CARD: Final = frozenset(
+    {"token", "schema_version", "created_at", "item_version", "fingerprint", "payload"}
+    | {"*amzn-ddb-map-sig*", "*amzn-ddb-map-desc*"}
+)
+_FINGERPRINT: Final = _CARD - {"item_version", "fingerprint"}
+_WRAPPED_KEY: Final = frozenset({"token", "schema_version", "created_at", "wrapped_key"})
+
+_READS: Final = frozenset(
+    {"GetItem", "BatchGetItem", "Scan", "DescribeTable", "DescribeContinuousBackups", "ListTables", "ListTagsOfResource"}
+)
+_TABLE_CHANGES: Final = frozenset({"CreateTable", "UpdateTable", "UpdateContinuousBackups", "TagResource"})
+
+
+def _puts(operation: str, body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The items that a request would write. Raises `PlaintextRefused` for a way of writing that is not known."""
+    if operation == "PutItem":
+        yield body["Item"]
+    elif operation == "TransactWriteItems":
+        for action in body["TransactItems"]:
+            if action.keys() - {"Put", "Delete", "ConditionCheck"}:
+                raise PlaintextRefused
+            if "Put" in action:
+                yield action["Put"]["Item"]
+    elif operation == "BatchWriteItem":
+        for requests in body["RequestItems"].values():
+            yield from (request["PutRequest"]["Item"] for request in requests if "PutRequest" in request)
+    elif operation != "DeleteItem" and operation not in _READS | _TABLE_CHANGES:
+        raise PlaintextRefused
+
+
+def _is_sealed(item: Mapping[str, Any]) -> bool:
+    if item.keys() == _WRAPPED_KEY:
+        return item["wrapped_key"].keys() == {"B"}
+    # AES-CBC of the packed secret: a typed binary of whole blocks behind its initialization vector.
+    return item.keys() in (_CARD, _FINGERPRINT) and item["payload"].keys() == {"B"}
+
+
+def _refuse_plaintext(model: Any, params: Mapping[str, Any], **_: Any) -> None:
+    """Stop a request that is about to carry a readable card, whoever built it.
+
+    The AWS client's own EncryptedClient passes transactions and PartiQL through in plaintext; so would any code that
+    forgot to seal. This looks at the bytes that would be sent, after every layer above has had its say.
+    """
+    body = params.get("body") or b""
+    text = body.decode("utf-8") if isinstance(body, bytes) else str(body)
+    if contains_pan(text):
+        raise PlaintextRefused
+    if model.service_model.service_name == "dynamodb":
+        for item in _puts(model.name, json.loads(text)):
+            if not _is_sealed(item):
+                raise PlaintextRefused
+
+
+# --- What errors mean ----------------------------------------------------------------------------------------------
+
+_UNAVAILABLE: Final = frozenset(
+    """InternalServerError InternalFailure InternalFailureException KMSInternalException LimitExceededException
+    ProvisionedThroughputExceededException RequestLimitExceeded RequestTimeout ServiceUnavailable SlowDown
+    DependencyTimeoutException KeyUnavailableException Throttling ThrottlingException ThrottledException
+    TooManyRequestsException TransactionConflictException TransactionInProgressException 500 502 503 504""".split()
+)
+_TAMPERED: Final = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
+
+
+def classify(error: BaseException) -> VaultError:
+    """The state that an error of AWS stands for.
+
+    Whatever is not known to pass by itself or to say something about one item means that the vault cannot be opened.
+    """
+    if isinstance(error, VaultError):
+        return error
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        state = _state(code, status)
+        # The code alone: messages of AWS quote ARNs, and validation errors quote values.
+        state.aws_answer = f"{error.operation_name}: {code}"
+    else:
+        # A certificate that does not verify will not verify at the next attempt either.
+        is_passing = isinstance(error, HTTPClientError | NoConnection) and not isinstance(error, SSLError)
+        state = VaultUnavailable() if is_passing else VaultSealed()
+        state.aws_answer = type(error).__name__
+    logger.warning("AWS refused or did not answer (%s)", state.aws_answer)
+    return state
+
+
+def _state(code: str, status: int) -> VaultError:
+    if code in _TAMPERED:
+        return RecordTampered()
+    return VaultUnavailable() if code in _UNAVAILABLE or status >= 500 else VaultSealed()  # noqa: PLR2004 - HTTP
+
+
+@contextmanager
+def aws_boundary() -> Iterator[None]:
+    """Nothing of AWS passes upward but as a `VaultError`; the original, which may quote values, is cut off."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise classify(error) from None

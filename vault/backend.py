@@ -1,0 +1,108 @@
+"""The vault of this process: clients, keys and store, put together from the settings on first use."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import cached_property
+
+from vault.aws import AWSSession, client_config
+from vault.conf import Backend, Materials, VaultConfig, vault_config
+from vault.materials import CardMaterials, ReusedDataKey, fingerprint_materials, kms_per_item
+from vault.records import Sealer
+from vault.store import CardStore, FingerprintKeys
+
+
+class Vault:
+    """One configuration of the vault, with everything in it built when it is first needed.
+
+    Nothing here is thrown away on an error: a vault that was sealed is asked again at the next use.
+    """
+
+    def __init__(self, config: VaultConfig) -> None:
+        self.config = config
+        self._lock = threading.RLock()
+        self._store: CardStore | None = None
+
+    @cached_property
+    def session(self) -> AWSSession:
+        config = self.config
+        return AWSSession(
+            region=config.REGION,
+            decrypt_key=config.CARD_KEY,
+            profile=config.PROFILE,
+            endpoint_url=config.ENDPOINT_URL,
+            embedded_dir=config.EMBEDDED_DIR if config.BACKEND is Backend.EMBEDDED else None,
+            config=client_config(
+                connect_timeout=config.CONNECT_TIMEOUT,
+                read_timeout=config.READ_TIMEOUT,
+                max_attempts=config.MAX_ATTEMPTS,
+                max_connections=config.MAX_CONNECTIONS,
+            ),
+        )
+
+    @cached_property
+    def fingerprint_keys(self) -> FingerprintKeys:
+        return FingerprintKeys(
+            dynamodb=self.session.dynamodb(),
+            kms=self.session.kms(),
+            table=self.config.TABLE,
+            key_id=self.config.FINGERPRINT_KEY,
+        )
+
+    @property
+    def store(self) -> CardStore:
+        """The card table. The first use unwraps the fingerprint key and raises `VaultError` if that is refused."""
+        with self._lock:
+            if self._store is None:
+                self._store = self._build_store()
+            return self._store
+
+    def _build_store(self) -> CardStore:
+        config = self.config
+        kms = self.session.kms()
+        fingerprint_key = self.fingerprint_keys.load()
+        card_materials = CardMaterials(
+            per_item=kms_per_item(kms=kms, key_id=config.CARD_KEY, session=self.session.botocore),
+            reused=ReusedDataKey(
+                kms=kms,
+                key_id=config.CARD_KEY,
+                table=config.TABLE,
+                max_age=config.DATA_KEY_MAX_AGE,
+                max_items=config.DATA_KEY_MAX_ITEMS,
+            ),
+            seal_with_reused=config.MATERIALS is Materials.REUSED,
+        )
+        return CardStore(
+            dynamodb=self.session.dynamodb(),
+            table=config.TABLE,
+            fingerprint_key=fingerprint_key,
+            sealer=Sealer(
+                table=config.TABLE,
+                card_materials=card_materials,
+                fingerprint_materials=fingerprint_materials(fingerprint_key),
+            ),
+        )
+
+
+_vaults: dict[VaultConfig, Vault] = {}
+_lock = threading.Lock()
+
+
+def current_vault() -> Vault:
+    """The vault that `settings.VAULT` describes now; the same object for the same settings within a process."""
+    config = vault_config()
+    with _lock:
+        if config not in _vaults:
+            _vaults[config] = Vault(config)
+        return _vaults[config]
+
+
+def _forget() -> None:
+    """A forked child shares neither sockets, nor unwrapped keys, nor a lock that another thread held."""
+    global _lock  # noqa: PLW0603 - a lock copied while held never opens again
+    _lock = threading.Lock()
+    _vaults.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,72 @@
+"""System checks: E0xx settings, E1xx and W1xx fields, W2xx deployment. None of them calls AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning as CheckWarning, register
+from django.core.exceptions import ImproperlyConfigured
+
+from vault.conf import EMBEDDED_REFUSED, ONE_KEY_REFUSED, REGION_REFUSED, vault_config
+
+E_SETTINGS: Final = Error("settings.VAULT cannot be used.", id="vault.E001")
+E_EMBEDDED: Final = Error(EMBEDDED_REFUSED, id="vault.E002")
+E_REGION: Final = Error(REGION_REFUSED, id="vault.E003")
+E_ONE_KEY: Final = Error(ONE_KEY_REFUSED, id="vault.E004")
+
+E_COPY_FIELD: Final = Error("brand_field and last4_field must name CharFields of the same model.", id="vault.E101")
+E_BLANK_WITHOUT_NULL: Final = Error("A PANField with blank=True needs null=True.", id="vault.E102")
+E_OPTION: Final = Error("A PANField does not take this option.", id="vault.E103")
+W_QUERYSET: Final = CheckWarning(
+    "The default manager is not made from PANQuerySet.",
+    hint="Without it bulk_create asks the vault once for each row, and bulk_update and update refuse card numbers.",
+    id="vault.W101",
+)
+
+W_ENDPOINT: Final = CheckWarning(
+    "settings.VAULT['ENDPOINT_URL'] is not https: card data would be sent to an emulator or in clear.", id="vault.W201"
+)
+W_DATABASE_TLS: Final = CheckWarning("The connection to MySQL does not require TLS.", id="vault.W202")
+W_DEBUG_LOGS: Final = CheckWarning(
+    "A logger of the AWS client is set to print request bodies and data keys.",
+    hint="Set boto3, botocore, urllib3 and dynamodb_encryption_sdk to WARNING or above.",
+    id="vault.W203",
+)
+
+_KNOWN_PROBLEMS: Final = {check.msg: check for check in (E_EMBEDDED, E_REGION, E_ONE_KEY)}
+_TALKATIVE: Final = ("boto3", "botocore", "urllib3", "dynamodb_encryption_sdk")
+_QUIET: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
+
+
+def about(check: CheckMessage, obj: Any, hint: str | None = None) -> CheckMessage:
+    """The constant `check`, said of `obj`."""
+    return type(check)(check.msg, hint=hint or check.hint, obj=obj, id=check.id)  # type: ignore[call-arg]
+
+
+@register(Tags.security)
+def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Settings that the vault would refuse to start with."""
+    try:
+        vault_config()
+    except ImproperlyConfigured as error:
+        return [_KNOWN_PROBLEMS.get(str(error)) or about(E_SETTINGS, None, hint=str(error))]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def check_deployment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Settings that work and must not be used with real cards."""
+    found: list[CheckMessage] = []
+    endpoint = settings.VAULT.get("ENDPOINT_URL", "")
+    if endpoint and not endpoint.startswith("https://"):
+        found.append(W_ENDPOINT)
+    databases = [each for each in settings.DATABASES.values() if each["ENGINE"] == "django.db.backends.mysql"]
+    if any("ssl" not in each.get("OPTIONS", {}) for each in databases):
+        found.append(W_DATABASE_TLS)
+    loggers = settings.LOGGING.get("loggers", {})
+    if any(loggers.get(name, {}).get("level") not in _QUIET for name in _TALKATIVE):
+        found.append(W_DEBUG_LOGS)
+    return found

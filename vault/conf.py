@@ -1,0 +1,120 @@
+"""What the project says in `settings.VAULT`, typed and checked when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, Self
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+class Backend(StrEnum):
+    """Who answers for DynamoDB and KMS."""
+
+    AWS = "aws"
+    EMBEDDED = "embedded"
+
+
+class Materials(StrEnum):
+    """Where the data key of a card comes from.
+
+    PER_ITEM asks KMS for each card, so that CloudTrail names the token at every access; REUSED asks once for many.
+    """
+
+    PER_ITEM = "per-item"
+    REUSED = "reused"
+
+
+@dataclass(frozen=True, slots=True)
+class VaultConfig:
+    """Every setting of the vault. Times are in seconds. Raises `ImproperlyConfigured` for what it does not know."""
+
+    BACKEND: Backend
+    REGION: str
+    TABLE: str
+    CARD_KEY: str
+    FINGERPRINT_KEY: str
+    EMBEDDED_DIR: Path = Path("vault")
+    EMBEDDED_ALLOWED: bool = False
+    ENDPOINT_URL: str = ""
+    PROFILE: str = ""
+    MATERIALS: Materials = Materials.PER_ITEM
+    DATA_KEY_MAX_AGE: int = 300
+    DATA_KEY_MAX_ITEMS: int = 10_000
+    CONNECT_TIMEOUT: float = 1.0
+    READ_TIMEOUT: float = 3.0
+    MAX_ATTEMPTS: int = 4
+    MAX_CONNECTIONS: int = 32
+    PURPOSES: tuple[str, ...] = ()
+
+    @classmethod
+    def from_settings(cls, values: Mapping[str, Any]) -> Self:
+        """The settings as given; unknown, missing and impossible ones raise `ImproperlyConfigured` by name."""
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ImproperlyConfigured(f"settings.VAULT has unknown keys: {', '.join(unknown)}.")
+        missing = [name for name in _REQUIRED if not values.get(name)]
+        if missing:
+            raise ImproperlyConfigured(f"settings.VAULT lacks: {', '.join(missing)}.")
+        config = cls(**{name: _converted(name, value) for name, value in values.items()})
+        # A web server runs no system checks, so what must never happen is refused here as well.
+        if problem := config.problem():
+            raise ImproperlyConfigured(problem)
+        return config
+
+    def problem(self) -> str | None:
+        """Why these settings, each possible in itself, must not be used together; None if they may."""
+        if self.BACKEND is Backend.EMBEDDED and not self.EMBEDDED_ALLOWED:
+            return EMBEDDED_REFUSED
+        if self.CARD_KEY == self.FINGERPRINT_KEY:
+            return ONE_KEY_REFUSED
+        if any(_region(key) not in (None, self.REGION) for key in (self.CARD_KEY, self.FINGERPRINT_KEY)):
+            return REGION_REFUSED
+        return None
+
+
+EMBEDDED_REFUSED: Final = "The embedded vault is for laptops and tests; here settings.VAULT['BACKEND'] must be 'aws'."
+ONE_KEY_REFUSED: Final = "The card key and the fingerprint key must be two KMS keys."
+REGION_REFUSED: Final = "The KMS keys must be of the region of the table, settings.VAULT['REGION']."
+
+
+def _region(key: str) -> str | None:
+    """The region in an ARN; None for an alias or a key id, which AWS resolves in the client's own region."""
+    parts = key.split(":")
+    return parts[3] if key.startswith("arn:") and len(parts) > 3 else None  # noqa: PLR2004 - arn:aws:kms:REGION:...
+
+
+_REQUIRED: Final = ("BACKEND", "REGION", "TABLE", "CARD_KEY", "FINGERPRINT_KEY")
+_CONVERTERS: Final[dict[str, Any]] = {
+    "BACKEND": Backend,
+    "MATERIALS": Materials,
+    "EMBEDDED_DIR": Path,
+    "EMBEDDED_ALLOWED": bool,
+    "DATA_KEY_MAX_AGE": int,
+    "DATA_KEY_MAX_ITEMS": int,
+    "CONNECT_TIMEOUT": float,
+    "READ_TIMEOUT": float,
+    "MAX_ATTEMPTS": int,
+    "MAX_CONNECTIONS": int,
+    "PURPOSES": tuple,
+}
+
+
+def _converted(name: str, value: Any) -> Any:
+    try:
+        converted = _CONVERTERS.get(name, str)(value)
+    except (TypeError, ValueError):
+        raise ImproperlyConfigured(f"settings.VAULT[{name!r}] has an impossible value.") from None
+    if isinstance(converted, int | float) and not isinstance(converted, bool) and converted <= 0:
+        raise ImproperlyConfigured(f"settings.VAULT[{name!r}] must be above zero.")
+    return converted
+
+
+def vault_config() -> VaultConfig:
+    """The vault's settings as they are now. Raises `ImproperlyConfigured`."""
+    return VaultConfig.from_settings(settings.VAULT)

@@ -1,0 +1,51 @@
+"""DynamoDB and KMS without an account: answered from SQLite, in process, where botocore would open a socket.
+
+Everything above the socket is the code that talks to AWS: parameter validation, signing, the guard on the wire,
+retries, and the modeled errors. What the engine does not implement it refuses, and nothing reaches the network.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.exceptions import BotoCoreError
+
+from vault.embedded import administration, items, sealing, tables, transactions
+from vault.embedded.database import Database
+from vault.embedded.wire import Service
+
+__all__ = ["ServiceNotEmbedded", "install"]
+
+_DYNAMODB = ("DynamoDB_20120810", "com.amazonaws.dynamodb.v20120810#", "InternalServerError")
+_KMS = ("TrentService", "", "KMSInternalException")
+
+
+class ServiceNotEmbedded(BotoCoreError):  # noqa: N818 - named as a state, like the rest of the house
+    """A request for a service other than DynamoDB and KMS was stopped before it left."""
+
+    fmt = "The embedded engine answers DynamoDB and KMS alone; the request was not sent."
+
+
+def install(session: botocore.session.Session, directory: Path) -> None:
+    """Answer every DynamoDB and KMS request of `session` from the files in `directory`, and refuse all others.
+
+    Call it once per session and before its first client: a client copies the handlers that it finds. The directory is
+    created on the first request. Threads and processes may share it, and a fork at any time is safe.
+    """
+    database = Database(directory)
+    for name, wire, operations in (
+        ("dynamodb", _DYNAMODB, tables.OPERATIONS | items.OPERATIONS | transactions.OPERATIONS),
+        ("kms", _KMS, administration.OPERATIONS | sealing.OPERATIONS),
+    ):
+        service = Service(database, *wire, operations)
+        # The stubs know neither handlers that answer nor keyword arguments by name.
+        session.register(f"before-send.{name}", service.answer, unique_id=f"vault.embedded.{name}")  # type: ignore[arg-type]
+    session.register("before-send", _refuse_other_services, unique_id="vault.embedded.refuse")  # type: ignore[arg-type]
+
+
+def _refuse_other_services(event_name: str, **_: Any) -> None:
+    # botocore calls every handler of an event, so this one sees the embedded services too.
+    if event_name.split(".")[1] not in {"dynamodb", "kms"}:
+        raise ServiceNotEmbedded

@@ -1,0 +1,36 @@
+"""Recognizing a card that is already stored, without decrypting one."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from vault.pan import PAN
+
+SECRET_BYTES: Final = 32
+
+
+def derive(secret: bytes, *, use: bytes) -> bytes:
+    """A 256-bit key for one `use` of the fingerprint secret (HKDF-SHA-256, RFC 5869), so that no key has two jobs."""
+    return HKDF(algorithm=hashes.SHA256(), length=SECRET_BYTES, salt=None, info=b"vault " + use).derive(secret)
+
+
+@dataclass(frozen=True, slots=True)
+class FingerprintKey:
+    """The secret that fingerprints are made under. It lies wrapped beside the cards, and in clear in memory alone."""
+
+    version: int
+    secret: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.secret) != SECRET_BYTES:
+            raise ValueError("A fingerprint secret has 32 bytes.")
+
+    def fingerprint(self, pan: PAN) -> str:
+        """`fp<version>_` and the HMAC-SHA-256 of the whole number in hex: 68 characters (PCI DSS 3.5.1.1)."""
+        key = derive(self.secret, use=b"fingerprint")
+        return f"fp{self.version}_{hmac.digest(key, pan.expose().encode('ascii'), 'sha256').hex()}"

@@ -1,0 +1,98 @@
+"""Form fields for card data. What was typed into them is never shown again."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from vault.exceptions import InvalidPAN, PANProblem
+from vault.expiry import InvalidExpiry, last_day_of_month, parse_expiry
+from vault.pan import PAN
+
+
+class _NeverRendered(forms.TextInput):
+    """A text input whose value goes one way: whatever it is bound to, it is rendered empty.
+
+    `TextInput` renders a rejected number again, into the page, the browser's history and any proxy's cache.
+    """
+
+    def format_value(self, value: Any) -> None:
+        return None
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        return super().get_context(name, None, attrs)
+
+
+class CardNumberInput(_NeverRendered):
+    """Asks for a card number: a number pad on phones, the browser's own card store, no spelling service."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        defaults = {"autocomplete": "cc-number", "inputmode": "numeric", "spellcheck": "false", "maxlength": "32"}
+        super().__init__(defaults | (attrs or {}))
+
+
+class ExpiryInput(_NeverRendered):
+    """Asks for the month and year on a card."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        defaults = {"autocomplete": "cc-exp", "inputmode": "numeric", "placeholder": "MM/YY", "maxlength": "7"}
+        super().__init__(defaults | (attrs or {}))
+
+
+class _WithStoredValue(forms.BoundField):
+    """On a form that edits a stored card, leaving the field empty keeps the card."""
+
+    def __init__(self, form: forms.BaseForm, field: forms.Field, name: str) -> None:
+        if form.get_initial_for_field(field, name):
+            field.required = False
+        super().__init__(form, field, name)
+
+
+class PANFormField(forms.Field):
+    """Cleans to a `PAN`, or None if it may be empty. Its errors say what is wrong and never what was typed."""
+
+    widget = CardNumberInput
+    default_error_messages = {
+        "required": PANProblem.EMPTY.message,
+        **{problem.value: problem.message for problem in PANProblem},
+    }
+
+    def get_bound_field(self, form: forms.BaseForm, field_name: str) -> forms.BoundField:
+        return _WithStoredValue(form, self, field_name)
+
+    def to_python(self, value: Any) -> PAN | None:
+        if value in self.empty_values or not str(value).strip():
+            return None
+        try:
+            return PAN(value)
+        except InvalidPAN as error:
+            raise ValidationError(self.error_messages[error.problem], code=error.problem) from None
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(data)
+
+
+class ExpiryFormField(forms.Field):
+    """Cleans MM/YY or MM/YYYY to the last day of that month, which must not be over."""
+
+    widget = ExpiryInput
+    default_error_messages = {
+        "required": _("Enter the expiry date on the card."),
+        "invalid": _("Enter the expiry date as month and year, like 08/29."),
+        "expired": _("This card has expired."),
+    }
+
+    def to_python(self, value: Any) -> date | None:
+        if value in self.empty_values:
+            return None
+        try:
+            expires = parse_expiry(value)
+        except InvalidExpiry:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from None
+        if expires < last_day_of_month(date.today()):  # noqa: DTZ011 - a card is good until its month ends anywhere
+            raise ValidationError(self.error_messages["expired"], code="expired")
+        return expires

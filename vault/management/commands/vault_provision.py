@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from vault.backend import current_vault
+from vault.exceptions import VaultError
+from vault.provisioning import Action, Change, Principals, Provisioner
+
+
+class Command(BaseCommand):
+    help = "Create or verify the KMS keys and the DynamoDB table of the vault. Run it as often as you like."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="say what would be done and change nothing")
+        parser.add_argument("--format", choices=["text", "json"], default="text")
+        parser.add_argument(
+            "--use-principal", metavar="ARN", action="append", default=[], help="who may use the keys; repeatable"
+        )
+        parser.add_argument(
+            "--admin-principal", metavar="ARN", action="append", default=[], help="who may administer them; repeatable"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        vault = current_vault()
+        use, administration = tuple(options["use_principal"]), tuple(options["admin_principal"])
+        if set(use) & set(administration):
+            raise CommandError("A principal may use the keys or administer them, not both.")
+        changes: list[Change] = []
+        try:
+            provisioner = Provisioner(
+                config=vault.config,
+                dynamodb=vault.session.dynamodb(),
+                kms=vault.session.kms(),
+                fingerprint_keys=vault.fingerprint_keys,
+                principals=Principals(administration=administration, use=use),
+                dry_run=options["dry_run"],
+            )
+            for change in provisioner.run():
+                changes.append(change)
+                if options["format"] == "text":
+                    self.stdout.write(self._line(change, is_dry=options["dry_run"]))
+        except VaultError as error:
+            raise CommandError(f"{error.message} {error.aws_answer}".strip()) from None
+        if options["format"] == "json":
+            report = {"dry_run": options["dry_run"], "changes": [asdict(change) for change in changes]}
+            self.stdout.write(json.dumps(report, indent=2))
+
+    @staticmethod
+    def _line(change: Change, *, is_dry: bool) -> str:
+        planned = {Action.CREATED: "to create", Action.CHANGED: "to change"}
+        action = planned.get(change.action, change.action) if is_dry else change.action
+        return f"{action:<10} {change.resource}: {change.detail}"

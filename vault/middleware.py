@@ -1,0 +1,72 @@
+"""What the vault asks of every request."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from urllib.parse import unquote_plus
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from vault.audit import acting_for
+from vault.redaction import contains_pan
+
+_Next = Callable[[HttpRequest], HttpResponse]
+
+_REFUSAL = "A card number does not belong in an address. It was not processed."
+
+
+class OriginMiddleware:
+    """Names the request, its user and its address in every audit event that it causes."""
+
+    def __init__(self, get_response: _Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        origin = RequestOrigin(request)
+        with acting_for(origin):
+            response = self.get_response(request)
+        response["Request-Id"] = origin.request_id
+        return response
+
+
+class RequestOrigin:
+    """Who sent a request, from where. The id is ours: one from outside could carry anything into the logs."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+        self.request_id = uuid.uuid4().hex
+
+    @property
+    def actor(self) -> str:
+        """The user's primary key. Asked when an event is written: the API signs its user in after this was built."""
+        user = getattr(self._request, "user", None)
+        return str(user.pk) if user is not None and user.pk is not None else "anonymous"
+
+    @property
+    def source(self) -> str:
+        """The address of the client, behind as many proxies as `settings.TRUSTED_PROXIES` says and no more."""
+        hops = [hop.strip() for hop in self._request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
+        hops.append(self._request.META.get("REMOTE_ADDR", ""))
+        return hops[max(-len(hops), -1 - settings.TRUSTED_PROXIES)][:64]
+
+
+class RefusePANInURLMiddleware:
+    """Refuses a card number in a path or a query string, which logs, histories and referrers keep.
+
+    A page that was asked for with one in its query is redirected to the same page without a query; anything else gets
+    400. Nothing below sees the address, and the answer does not repeat it.
+    """
+
+    def __init__(self, get_response: _Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if contains_pan(request.path):
+            return HttpResponse(_REFUSAL, status=400, content_type="text/plain")
+        if contains_pan(unquote_plus(request.META.get("QUERY_STRING", ""))):
+            if request.method == "GET" and not request.path.startswith("/api/"):
+                return HttpResponseRedirect(request.path)
+            return HttpResponse(_REFUSAL, status=400, content_type="text/plain")
+        return self.get_response(request)

@@ -1,0 +1,174 @@
+"""The form in which a card lies in DynamoDB: encrypted and signed by AWS's item encryptor before anything is sent.
+
+Schema 1 has two kinds of item under one partition key. A card item lies under its token, a fingerprint item under the
+fingerprint of the number and holds the token. What is secret is one packed attribute; everything else is signed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from dynamodb_encryption_sdk.encrypted import CryptoConfig
+from dynamodb_encryption_sdk.encrypted.item import decrypt_dynamodb_item, encrypt_dynamodb_item
+from dynamodb_encryption_sdk.exceptions import DynamodbEncryptionSdkError, UnwrappingError, WrappingError
+from dynamodb_encryption_sdk.identifiers import CryptoAction
+from dynamodb_encryption_sdk.structures import AttributeActions, EncryptionContext
+
+from vault.exceptions import RecordTampered, VaultError
+from vault.materials import Provider
+from vault.pan import PAN
+from vault.tokens import Token
+
+Item = dict[str, dict[str, Any]]
+
+SCHEMA_VERSION: Final = 1
+PARTITION_KEY: Final = "token"
+SIGNATURE: Final = "*amzn-ddb-map-sig*"
+MATERIAL_DESCRIPTION: Final = "*amzn-ddb-map-desc*"
+SECRET: Final = "payload"
+
+# Attribute actions are part of the stored format: an action changed here would make every older item unreadable.
+# A new attribute or action is a new schema version beside this one.
+_SIGNED: Final = ("token", "schema_version", "created_at", "item_version", "fingerprint")
+_ACTIONS: Final = AttributeActions(
+    default_action=CryptoAction.ENCRYPT_AND_SIGN, attribute_actions=dict.fromkeys(_SIGNED, CryptoAction.SIGN_ONLY)
+)
+_SEAL: Final = (SECRET, SIGNATURE, MATERIAL_DESCRIPTION)
+CARD_ATTRIBUTES: Final = frozenset((*_SIGNED, *_SEAL))
+FINGERPRINT_ATTRIBUTES: Final = frozenset(("token", "schema_version", "created_at", *_SEAL))
+
+
+@dataclass(frozen=True, slots=True)
+class CardRecord:
+    """A card as the vault keeps it. `version` counts the times the item was written."""
+
+    token: Token
+    pan: PAN
+    fingerprint: str
+    created_at: datetime
+    version: int = 1
+
+
+class Sealer:
+    """Turns records into items and back, for one table and two kinds of materials.
+
+    Every failure to open is `RecordTampered`; errors of KMS reach the caller as the AWS client raised them.
+    """
+
+    def __init__(self, *, table: str, card_materials: Provider, fingerprint_materials: Provider) -> None:
+        self._table = table
+        self._card_materials = card_materials
+        self._fingerprint_materials = fingerprint_materials
+
+    def seal_card(self, record: CardRecord) -> Item:
+        """The signed and encrypted item of a card."""
+        item: Item = {
+            "token": {"S": record.token.text},
+            "schema_version": {"N": str(SCHEMA_VERSION)},
+            "created_at": {"S": record.created_at.isoformat()},
+            "item_version": {"N": str(record.version)},
+            "fingerprint": {"S": record.fingerprint},
+            SECRET: {"B": _packed(pan=record.pan.expose())},
+        }
+        return self._seal(item, self._card_materials)
+
+    def open_card(self, item: Mapping[str, Any], *, token: Token) -> CardRecord:
+        """The card of `item`, which must lie under `token`."""
+        plain = self._open(item, self._card_materials, key=token.text, attributes=CARD_ATTRIBUTES)
+        with _tampered():
+            return CardRecord(
+                token=token,
+                pan=PAN(_unpacked(plain)["pan"]),
+                fingerprint=plain["fingerprint"]["S"],
+                created_at=datetime.fromisoformat(plain["created_at"]["S"]),
+                version=int(plain["item_version"]["N"]),
+            )
+
+    def seal_fingerprint(self, record: CardRecord) -> Item:
+        """The item by which the card is found again."""
+        item: Item = {
+            "token": {"S": record.fingerprint},
+            "schema_version": {"N": str(SCHEMA_VERSION)},
+            "created_at": {"S": record.created_at.isoformat()},
+            SECRET: {"B": _packed(token=record.token.text)},
+        }
+        return self._seal(item, self._fingerprint_materials)
+
+    def open_fingerprint(self, item: Mapping[str, Any], *, fingerprint: str) -> Token:
+        """The token of the card whose fingerprint item this is."""
+        plain = self._open(item, self._fingerprint_materials, key=fingerprint, attributes=FINGERPRINT_ATTRIBUTES)
+        with _tampered():
+            return Token.parse(_unpacked(plain)["token"])
+
+    def _seal(self, item: Item, materials: Provider) -> Item:
+        try:
+            sealed: Item = encrypt_dynamodb_item(item, self._crypto_config(item, materials))
+        except WrappingError as error:
+            raise _cause(error) from None
+        return sealed
+
+    def _open(self, item: Mapping[str, Any], materials: Provider, *, key: str, attributes: frozenset[str]) -> Item:
+        with _tampered():
+            # Checked before KMS is asked: an item that is not of this shape was not written by the vault.
+            if item.keys() != attributes or item[PARTITION_KEY] != {"S": key}:
+                raise RecordTampered
+            if item["schema_version"] != {"N": str(SCHEMA_VERSION)}:
+                raise RecordTampered
+            # The item encryptor takes attributes out of what it is given.
+            opened: Item = decrypt_dynamodb_item(dict(item), self._crypto_config(dict(item), materials))
+            return opened
+
+    def _crypto_config(self, item: Item, materials: Provider) -> CryptoConfig:
+        context = EncryptionContext(table_name=self._table, partition_key_name=PARTITION_KEY, attributes=item)
+        return CryptoConfig(materials_provider=materials, encryption_context=context, attribute_actions=_ACTIONS)
+
+
+def digest(item: Mapping[str, Any]) -> str:
+    """SHA-256 in hex of a sealed item as stored. Only ciphertext and signed metadata go in, so it tells no secret."""
+    lines = []
+    for name in sorted(item):
+        ((kind, value),) = item[name].items()
+        lines.append([name, kind, value.hex() if isinstance(value, bytes) else value])
+    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
+
+
+def _packed(**values: str) -> bytes:
+    return json.dumps(values, separators=(",", ":")).encode("ascii")
+
+
+def _unpacked(item: Item) -> dict[str, str]:
+    values: dict[str, str] = json.loads(item[SECRET]["B"])
+    return values
+
+
+@contextmanager
+def _tampered() -> Iterator[None]:
+    """Turns what the item encryptor and the parsing of its output raise into `RecordTampered`.
+
+    A damaged item shows in many ways: a bare TypeError for a dropped material description, a ValueError for a bad
+    base64, the encryptor's own errors. Errors of AWS are passed on: a throttled KMS says nothing about the item.
+    """
+    try:
+        yield
+    except VaultError:
+        # A PAN or a token that does not parse was not written by the vault either.
+        raise RecordTampered from None
+    except (WrappingError, UnwrappingError) as error:
+        raise _cause(error) from None
+    except (DynamodbEncryptionSdkError, *_DAMAGE):
+        raise RecordTampered from None
+
+
+def _cause(error: Exception) -> BaseException:
+    """What AWS said, which the KMS provider hides behind an error of its own."""
+    cause = error.__context__
+    return RecordTampered() if cause is None or isinstance(cause, _DAMAGE) else cause
+
+
+_DAMAGE: Final = (TypeError, ValueError, KeyError, AttributeError, IndexError)

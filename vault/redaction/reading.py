@@ -1,0 +1,74 @@
+"""Reading text: every way to write a digit or a separator becomes ASCII."""
+
+import html
+import re
+import unicodedata
+from typing import Final
+from urllib.parse import unquote
+
+_INVISIBLE: Final = "\u200b"
+_DASHES: Final = "\u2212\u2043"
+
+
+class _Folding(dict[int, str]):
+    """Maps a character to one character for `str.translate`, so that positions stay what they were."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = folded = _fold(chr(code))
+        return folded
+
+
+def _fold(character: str) -> str:
+    category = unicodedata.category(character)
+    if (digit := unicodedata.digit(character, None)) is not None:
+        return str(digit)
+    if category in ("Cf", "Mn", "Me"):
+        return _INVISIBLE
+    if category == "Zs":
+        return " "
+    if category == "Pd" or character in _DASHES:
+        return "-"
+    plain = unicodedata.normalize("NFKC", character)
+    return plain if len(plain) == 1 and plain.isascii() else character
+
+
+_FOLDING: Final = _Folding()
+
+# Percent (encoded any number of times), backslash and HTML escapes. Bounds and the look-behind keep it linear.
+_ESCAPE: Final = re.compile(
+    r"(?:%(?:25)*[0-9A-Fa-f]{2})+"
+    r"|(?<!\\)\\{1,8}(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[nrt])"
+    r"|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|nbsp);"
+)
+_CONTROLS: Final = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+def _unescape(escape: str) -> str:
+    if escape.startswith("%"):
+        return unquote(re.sub(r"%(?:25)+(?=[0-9A-Fa-f]{2})", "%", escape), errors="replace")
+    if escape.startswith("&"):
+        return html.unescape(escape)
+    escape = escape.lstrip("\\")
+    if escape in _CONTROLS:
+        return _CONTROLS[escape]
+    code = int(escape[1:], 16)
+    return chr(code) if code <= 0x10FFFF else "?"  # noqa: PLR2004 - the last code point
+
+
+def _unescaped(text: str) -> tuple[str, list[int], list[int]]:
+    """`text` without escapes, and where each of its characters starts and ends in `text`."""
+    pieces: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    position = 0
+    for match in _ESCAPE.finditer(text):
+        start, end = match.span()
+        character = _unescape(match[0])
+        pieces += text[position:start], character
+        starts += [*range(position, start), *[start] * len(character)]
+        ends += [*range(position + 1, start + 1), *[end] * len(character)]
+        position = end
+    pieces.append(text[position:])
+    starts += range(position, len(text))
+    ends += range(position + 1, len(text) + 1)
+    return "".join(pieces), starts, ends
