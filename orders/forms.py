@@ -76,7 +76,7 @@ class PayAgainForm(_CardPaymentForm):
     or_new = False
 
 
-class OrderForm(_CardPaymentForm, forms.ModelForm[Order]):  # type: ignore[misc] - both bases are forms
+class OrderForm(_CardPaymentForm, forms.ModelForm):  # type: ignore[misc, type-arg] - both bases are forms
     or_new = True
 
     number = PANFormField(label=_("Card number"), required=False)

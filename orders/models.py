@@ -52,9 +52,7 @@ class Order(models.Model):
         _("amount"), max_digits=12, decimal_places=2, validators=[MinValueValidator(Decimal("0.01"))]
     )
     currency = models.CharField(_("currency"), max_length=3, choices=Currency.choices, default=Currency.EUR)
-    status = models.CharField(
-        _("status"), max_length=9, choices=Status.choices, default=Status.PLACED, editable=False
-    )
+    status = models.CharField(_("status"), max_length=9, choices=Status.choices, default=Status.PLACED, editable=False)
     card_brand = models.CharField(_("brand"), max_length=16, blank=True, editable=False)
     card_last4 = models.CharField(_("last four"), max_length=4, blank=True, editable=False)
     card = PANField(_("card"), brand_field="card_brand", last4_field="card_last4")

@@ -77,9 +77,7 @@ def order_detail(request: CustomerRequest, public_id: str) -> HttpResponse:
 @customer_page
 def order_new(request: CustomerRequest) -> HttpResponse:
     form = OrderForm(request.user, request.POST or None)
-    return _placed(
-        request, form, "orders/new.html", {}, lambda: services.place(customer=request.user, **form.order())
-    )
+    return _placed(request, form, "orders/new.html", {}, lambda: services.place(customer=request.user, **form.order()))
 
 
 @require_http_methods(["GET", "POST"])

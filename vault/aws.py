@@ -103,7 +103,15 @@ _FINGERPRINT: Final = _CARD - {"item_version", "fingerprint"}
 _WRAPPED_KEY: Final = frozenset({"token", "schema_version", "created_at", "wrapped_key"})
 
 _READS: Final = frozenset(
-    {"GetItem", "BatchGetItem", "Scan", "DescribeTable", "DescribeContinuousBackups", "ListTables", "ListTagsOfResource"}
+    {
+        "GetItem",
+        "BatchGetItem",
+        "Scan",
+        "DescribeTable",
+        "DescribeContinuousBackups",
+        "ListTables",
+        "ListTagsOfResource",
+    }
 )
 _TABLE_CHANGES: Final = frozenset({"CreateTable", "UpdateTable", "UpdateContinuousBackups", "TagResource"})
 
@@ -151,10 +159,30 @@ def _refuse_plaintext(model: Any, params: Mapping[str, Any], **_: Any) -> None:
 # --- What errors mean ----------------------------------------------------------------------------------------------
 
 _UNAVAILABLE: Final = frozenset(
-    """InternalServerError InternalFailure InternalFailureException KMSInternalException LimitExceededException
-    ProvisionedThroughputExceededException RequestLimitExceeded RequestTimeout ServiceUnavailable SlowDown
-    DependencyTimeoutException KeyUnavailableException Throttling ThrottlingException ThrottledException
-    TooManyRequestsException TransactionConflictException TransactionInProgressException 500 502 503 504""".split()
+    [
+        "InternalServerError",
+        "InternalFailure",
+        "InternalFailureException",
+        "KMSInternalException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "DependencyTimeoutException",
+        "KeyUnavailableException",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "500",
+        "502",
+        "503",
+        "504",
+    ]
 )
 _TAMPERED: Final = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
 

@@ -117,7 +117,7 @@ class PANDescriptor(DeferredAttribute):
             self.field.copy_to(instance, value)
 
 
-class PANField(models.Field[Any, Any]):
+class PANField(models.Field):  # type: ignore[type-arg]  # no parameters when it runs
     """Stores the token of a card number, and brand and last four in fields beside it.
 
     :param brand_field: name of a CharField of the same model that keeps the brand
@@ -130,7 +130,9 @@ class PANField(models.Field[Any, Any]):
     descriptor_class = PANDescriptor
     empty_strings_allowed = False
 
-    def __init__(self, *args: Any, brand_field: str | None = None, last4_field: str | None = None, **options: Any):
+    def __init__(
+        self, *args: Any, brand_field: str | None = None, last4_field: str | None = None, **options: Any
+    ) -> None:
         self.brand_field = brand_field
         self.last4_field = last4_field
         self._refused = sorted({"choices", "default", "db_default", "primary_key", "max_length"} & options.keys())
@@ -253,7 +255,7 @@ class PANField(models.Field[Any, Any]):
     def get_lookup(self, lookup_name: str) -> Any:
         # A lookup that is not ours would put its raw value into the SQL, and startswith would ask for digits.
         lookup = _LOOKUPS.get(lookup_name)
-        return lookup if lookup else _refuse_lookup()
+        return lookup or _refuse_lookup()
 
     def get_transform(self, lookup_name: str) -> Any:
         _refuse_lookup()
@@ -369,5 +371,3 @@ def _column_values(field: PANField, value: Any) -> Mapping[str, Any]:
     if field.last4_field:
         columns[field.last4_field] = value.last4 if value else ""
     return columns
-
-

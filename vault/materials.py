@@ -104,7 +104,7 @@ class ReusedDataKey(CryptographicMaterialsProvider):  # type: ignore[misc]
         self._sealing: _DataKey | None = None
         self._opening: OrderedDict[str, _DataKey] = OrderedDict()
 
-    def encryption_materials(self, encryption_context: EncryptionContext) -> RawEncryptionMaterials:  # noqa: ARG002
+    def encryption_materials(self, encryption_context: EncryptionContext) -> RawEncryptionMaterials:
         """Materials under the current data key; a new one when it is spent. KMS errors come as they are."""
         # The lock is held over the KMS call: threads that need the next key wait for one call and do not each make one.
         with self._lock:

@@ -25,9 +25,7 @@ class Card(models.Model):
     bin = models.CharField(_("BIN"), max_length=8, editable=False)
     last4 = models.CharField(_("last four"), max_length=4, editable=False, db_index=True)
     expires = models.DateField(_("expires"), null=True, blank=True, editable=False)
-    status = models.CharField(
-        _("status"), max_length=8, choices=Status.choices, default=Status.ACTIVE, editable=False
-    )
+    status = models.CharField(_("status"), max_length=8, choices=Status.choices, default=Status.ACTIVE, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
     # Of the item in DynamoDB as last written, so that an older one put back is noticed.
     item_version = models.PositiveIntegerField(editable=False)

@@ -11,8 +11,6 @@ from vault.exceptions import DetokenizationDenied
 Actor = AbstractBaseUser | AnonymousUser
 
 
-
-
 def authorize_detokenize(actor: Actor | None, *, purpose: str) -> None:
     """Return if `actor` may read card numbers for `purpose`, else raise `DetokenizationDenied`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -26,11 +27,28 @@ _CARD_USE: Final = ("kms:GenerateDataKey", "kms:Decrypt")
 _FINGERPRINT_USE: Final = ("kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt")
 _ADMINISTRATION: Final = tuple(
     f"kms:{action}"
-    for action in (
-        "CancelKeyDeletion CreateAlias DeleteAlias DescribeKey DisableKey DisableKeyRotation EnableKey "
-        "EnableKeyRotation GetKeyPolicy GetKeyRotationStatus ListAliases ListKeyPolicies ListResourceTags "
-        "PutKeyPolicy RotateKeyOnDemand ScheduleKeyDeletion TagResource UntagResource UpdateAlias UpdateKeyDescription"
-    ).split()
+    for action in [
+        "CancelKeyDeletion",
+        "CreateAlias",
+        "DeleteAlias",
+        "DescribeKey",
+        "DisableKey",
+        "DisableKeyRotation",
+        "EnableKey",
+        "EnableKeyRotation",
+        "GetKeyPolicy",
+        "GetKeyRotationStatus",
+        "ListAliases",
+        "ListKeyPolicies",
+        "ListResourceTags",
+        "PutKeyPolicy",
+        "RotateKeyOnDemand",
+        "ScheduleKeyDeletion",
+        "TagResource",
+        "UntagResource",
+        "UpdateAlias",
+        "UpdateKeyDescription",
+    ]
 )
 
 
@@ -98,7 +116,7 @@ class Provisioner:
         dynamodb: DynamoDBClient,
         kms: KMSClient,
         fingerprint_keys: FingerprintKeys,
-        principals: Principals = Principals(),  # noqa: B008 - it is frozen
+        principals: Principals = Principals(),
         dry_run: bool = False,
     ) -> None:
         self._config = config
@@ -238,7 +256,8 @@ class Provisioner:
     def _create_table(self) -> dict[str, Any]:
         name = self._config.TABLE
         with aws_boundary():
-            try:
+            # Somebody else may provision at the same time and be first; what they made is looked at next.
+            with suppress(self._dynamodb.exceptions.ResourceInUseException):
                 self._dynamodb.create_table(
                     TableName=name,
                     KeySchema=_KEY_SCHEMA,  # type: ignore[arg-type]
@@ -247,8 +266,6 @@ class Provisioner:
                     SSESpecification={"Enabled": True, "SSEType": "KMS"},
                     DeletionProtectionEnabled=True,
                 )
-            except self._dynamodb.exceptions.ResourceInUseException:
-                pass  # Somebody else provisions at the same time and was first; what they made is looked at next.
             self._dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 2, "MaxAttempts": 60})
         table = self._table()
         if table is None:
@@ -306,9 +323,7 @@ class Provisioner:
 
     # --- Both ----------------------------------------------------------------------------------------------------
 
-    def _ensure(
-        self, resource: str, detail: str, *, is_met: bool, change: Callable[[], object]
-    ) -> Iterator[Change]:
+    def _ensure(self, resource: str, detail: str, *, is_met: bool, change: Callable[[], object]) -> Iterator[Change]:
         if not is_met and not self._dry_run:
             with aws_boundary():
                 change()

@@ -31,7 +31,7 @@ SCHEMA_VERSION: Final = 1
 PARTITION_KEY: Final = "token"
 SIGNATURE: Final = "*amzn-ddb-map-sig*"
 MATERIAL_DESCRIPTION: Final = "*amzn-ddb-map-desc*"
-SECRET: Final = "payload"
+SECRET: Final = "payload"  # noqa: S105 - a name
 
 # Attribute actions are part of the stored format: an action changed here would make every older item unreadable.
 # A new attribute or action is a new schema version beside this one.

@@ -8,7 +8,9 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
 VAULT |= {"EMBEDDED_ALLOWED": False}
 
 DATABASES["default"] = env.db_url("DATABASE_URL") | {
-    key: value for key, value in DATABASES["default"].items() if key in {"OPTIONS", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS"}
+    key: value
+    for key, value in DATABASES["default"].items()
+    if key in {"OPTIONS", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS"}
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
     # PCI DSS 4.2.1: the path of the RDS certificate bundle. The connection fails if the server cannot show its own.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema

@@ -17,7 +17,9 @@ URL = "https://kms.example"
 
 
 def client_error(code, status=400):
-    return ClientError({"Error": {"Code": code, "Message": "arn:secret"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Op")
+    return ClientError(
+        {"Error": {"Code": code, "Message": "arn:secret"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Op"
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,9 @@ def sealed_item(vault, canary):
     from vault.pan import PAN
 
     (kept,) = vault.store.keep([PAN(canary("guard"))])
-    return vault.session.dynamodb().get_item(TableName=vault.config.TABLE, Key={"token": {"S": kept.token.text}})["Item"]
+    return vault.session.dynamodb().get_item(TableName=vault.config.TABLE, Key={"token": {"S": kept.token.text}})[
+        "Item"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +124,9 @@ def test_other_ways_of_writing_are_stopped(vault, wire, operation, arguments):
 def test_a_card_number_in_any_request_is_stopped(vault, wire, canary):
     digits = canary("stray")
     with pytest.raises(PlaintextRefused):
-        vault.session.kms().generate_data_key(KeyId=vault.config.CARD_KEY, NumberOfBytes=32, EncryptionContext={"a": digits})
+        vault.session.kms().generate_data_key(
+            KeyId=vault.config.CARD_KEY, NumberOfBytes=32, EncryptionContext={"a": digits}
+        )
     with pytest.raises(PlaintextRefused):
         vault.session.dynamodb().get_item(TableName=vault.config.TABLE, Key={"token": {"S": digits}})
     assert wire.calls.total() == 0

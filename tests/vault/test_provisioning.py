@@ -62,7 +62,9 @@ def test_the_table_is_as_it_should_be(empty_vault):
 def test_the_keys_rotate_and_are_two(empty_vault):
     provision(empty_vault)
     kms = empty_vault.session.kms()
-    ids = [kms.describe_key(KeyId=name)["KeyMetadata"]["KeyId"] for name in ("alias/test-card", "alias/test-fingerprint")]
+    ids = [
+        kms.describe_key(KeyId=name)["KeyMetadata"]["KeyId"] for name in ("alias/test-card", "alias/test-fingerprint")
+    ]
     assert len(set(ids)) == 2
     assert all(kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] for key in ids)
 
@@ -118,9 +120,15 @@ def test_two_runs_at_once_share_keys_and_table(empty_vault, monkeypatch):
     from vault.provisioning import Provisioner
 
     describe, table = Provisioner._describe_key, Provisioner._table
-    monkeypatch.setattr(Provisioner, "_describe_key", lambda self, name: next(looks, 0) if name == "alias/test-card" else describe(self, name))
+    monkeypatch.setattr(
+        Provisioner,
+        "_describe_key",
+        lambda self, name: next(looks, 0) if name == "alias/test-card" else describe(self, name),
+    )
     tables = iter([None])
-    monkeypatch.setattr(Provisioner, "_table", lambda self: next(tables, 0) if False else table(self) if next(tables, 1) else None)
+    monkeypatch.setattr(
+        Provisioner, "_table", lambda self: next(tables, 0) if False else table(self) if next(tables, 1) else None
+    )
     provision(empty_vault)
     assert kms.describe_key(KeyId="alias/test-card")["KeyMetadata"]["KeyId"] == key
     assert dynamodb.list_tables()["TableNames"] == [empty_vault.config.TABLE]
@@ -218,7 +226,7 @@ def test_check_says_what_is_wrong_and_what_to_do(vault, wire, capsys, operation,
     with pytest.raises(CommandError):
         call_command("vault_check")
     screen = capsys.readouterr().out
-    assert f"FAILED  " in screen
+    assert "FAILED  " in screen
     assert f"{operation}: {code}" in screen
     assert hint in screen
     assert len(screen.splitlines()) < 25

@@ -19,7 +19,9 @@ FOREIGN = FingerprintKey(version=1, secret=b"f" * 32)
 
 def sealer_under(key, table="cards"):
     # Static materials stand for KMS: what is tested here is what the item and its signature hold.
-    return Sealer(table=table, card_materials=fingerprint_materials(key), fingerprint_materials=fingerprint_materials(key))
+    return Sealer(
+        table=table, card_materials=fingerprint_materials(key), fingerprint_materials=fingerprint_materials(key)
+    )
 
 
 SEALER = sealer_under(KEY)

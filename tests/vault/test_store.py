@@ -139,7 +139,9 @@ def test_a_token_that_is_taken_is_drawn_again(vault, monkeypatch):
 
 
 @pytest.mark.parametrize("operation", ["BatchGetItem", "GenerateDataKey", "TransactWriteItems"])
-@pytest.mark.parametrize(("code", "status"), [("ThrottlingException", 400), ("InternalServerError", 500), ("Timeout", 0)])
+@pytest.mark.parametrize(
+    ("code", "status"), [("ThrottlingException", 400), ("InternalServerError", 500), ("Timeout", 0)]
+)
 def test_one_failure_that_passes_is_retried(vault, wire, operation, code, status):
     wire.fail(operation, code, status=status, times=1)
     (kept,) = vault.store.keep([VISA])

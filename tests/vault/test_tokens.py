@@ -17,7 +17,17 @@ def test_a_token_is_a_random_uuid_in_a_versioned_text_form():
 
 @pytest.mark.parametrize(
     "text",
-    ["", TEXT[5:], TEXT.upper(), TEXT + "0", TEXT + "\n", TEXT.replace("tok1", "tok2"), TEXT.replace("-4", "-1"), 5, None],
+    [
+        "",
+        TEXT[5:],
+        TEXT.upper(),
+        TEXT + "0",
+        TEXT + "\n",
+        TEXT.replace("tok1", "tok2"),
+        TEXT.replace("-4", "-1"),
+        5,
+        None,
+    ],
 )
 def test_any_other_text_is_refused_and_never_quoted(text):
     with pytest.raises(InvalidToken) as caught:

@@ -98,7 +98,11 @@ def _pointers(detail: Any, path: str) -> list[tuple[str, str]]:
         own = {"non_field_errors": path}
         return [each for key, value in detail.items() for each in _pointers(value, own.get(key, f"{path}/{key}"))]
     if isinstance(detail, list):
-        nested = [each for index, value in enumerate(detail) if value and not isinstance(value, str)
-                  for each in _pointers(value, f"{path}/{index}")]
+        nested = [
+            each
+            for index, value in enumerate(detail)
+            if value and not isinstance(value, str)
+            for each in _pointers(value, f"{path}/{index}")
+        ]
         return nested + [(path, str(value)) for value in detail if isinstance(value, str)]
     return [(path, str(detail))]

@@ -22,7 +22,7 @@ _DYNAMODB = ("DynamoDB_20120810", "com.amazonaws.dynamodb.v20120810#", "Internal
 _KMS = ("TrentService", "", "KMSInternalException")
 
 
-class ServiceNotEmbedded(BotoCoreError):  # noqa: N818 - named as a state, like the rest of the house
+class ServiceNotEmbedded(BotoCoreError):
     """A request for a service other than DynamoDB and KMS was stopped before it left."""
 
     fmt = "The embedded engine answers DynamoDB and KMS alone; the request was not sent."

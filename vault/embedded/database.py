@@ -116,7 +116,7 @@ def _locked(directory: Path) -> Iterator[int]:
     """Hold the directory for this process: the change to WAL mode does not wait for other processes, it fails."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        None
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor
     finally:
         os.close(descriptor)

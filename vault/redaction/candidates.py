@@ -1,111 +1,102 @@
-"""Digits that could be a card number: groups of them, with separators between, that satisfy Luhn."""
+"""What could be a card number: groups of digits, with separators between them, that satisfy Luhn."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import Final
+from itertools import accumulate, pairwise
+from typing import Final, NamedTuple
+
+from vault.pan import MAX_DIGITS, MIN_DIGITS, Brand, brand_and_lengths
+from vault.redaction.reading import INVISIBLE
 
 # Spaces, dashes and what cannot be seen may stand between any two digits of a card.
-_QUIET: Final = " \\-\t\r\x00-\x08\x0b\x0c\x0e-\x1f\x7f" + _INVISIBLE
-# These may too, but they also make numbers, addresses, times and lists: see `_Run.separator`.
-_LOUD: Final = "./_,:;|*+~\n"
+_QUIET: Final = r" \-\t\r\x00-\x08\x0b\x0c\x0e-\x1f\x7f" + INVISIBLE
+# These may too, but they also make decimals, addresses, times and lists: see `_is_written_as_one`.
+_LOUD: Final = r"./_,:;|+*~\n"
 _GAP: Final = f"[{_QUIET}{_LOUD}]"
 _RUN: Final = re.compile(f"[0-9]+(?:{_GAP}{{1,4}}[0-9]+)*")
-_POSSIBLE: Final = re.compile(f"[0-9](?:{_GAP}{{0,4}}[0-9]){{{MIN_DIGITS - 1}}}")
+_ENOUGH_DIGITS: Final = re.compile(f"[0-9](?:{_GAP}{{0,4}}[0-9]){{{MIN_DIGITS - 1}}}")
 _GROUP: Final = re.compile("[0-9]+")
-_TO_LOUD: Final = re.compile(f"[{_QUIET}]+")
-_LOUD_GROUP: Final = 4
+_QUIET_ONES: Final = re.compile(f"[{_QUIET}]+")
 _LOUD_GROUPS: Final = 3
-_INNER_DIGITS: Final = 14
+_LOUD_GROUP_DIGITS: Final = 4
+# Shorter ones occur by chance in timestamps, and 13 digits are no longer issued.
+_MIN_INNER_DIGITS: Final = 14
+_BIN_DIGITS: Final = 4
+_DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """Digits that satisfy Luhn; `start` and `end` are where they stand in the text."""
+class Candidate(NamedTuple):
+    """Digits that satisfy Luhn, and where the groups that they stand in start and end."""
 
     digits: str
     start: int
     end: int
-    is_whole: bool
-    follows_plus: bool
 
-    @property
-    def is_branded(self) -> bool:
+    def is_of_known_brand(self) -> bool:
         brand, lengths = brand_and_lengths(self.digits)
         return brand is not Brand.UNKNOWN and len(self.digits) in lengths
 
 
-class _Run:
+def has_enough_digits(text: str) -> bool:
+    """Offer the quick way out, which nearly every text takes."""
+    return _ENOUGH_DIGITS.search(text) is not None
+
+
+class Run:
     """Groups of digits with nothing but separators between them."""
 
     def __init__(self, text: str, match: re.Match[str]) -> None:
-        groups = [group.span() for group in _GROUP.finditer(text, *match.span())]
-        self.spans = groups
-        self.sizes = [end - start for start, end in groups]
-        self.offsets = [0, *accumulate(self.sizes)]
-        self.digits = "".join(text[start:end] for start, end in groups)
-        self.separators = [_TO_LOUD.sub("", text[a[1] : b[0]]) for a, b in zip(groups, groups[1:], strict=False)]
-        self.follows_plus = text[max(match.start() - 1, 0) : match.start()] == "+"
-        values = [int(digit) for digit in self.digits]
-        # Sums up to each digit, with every other digit doubled, so that Luhn costs the same for any window.
+        self._spans = [group.span() for group in _GROUP.finditer(text, *match.span())]
+        self._sizes = [end - start for start, end in self._spans]
+        self._offsets = [0, *accumulate(self._sizes)]
+        self._digits = "".join(text[start:end] for start, end in self._spans)
+        self._separators = [_QUIET_ONES.sub("", text[before[1] : after[0]]) for before, after in pairwise(self._spans)]
+        values = [int(digit) for digit in self._digits]
+        # Sums up to each digit, with the odd or the even ones doubled: Luhn then costs the same for every window.
         self._sums = [
-            [0, *accumulate(_DOUBLED[d] if (i + parity) % 2 else d for i, d in enumerate(values))] for parity in (0, 1)
+            [0, *accumulate(_DOUBLED[value] if (index + parity) % 2 else value for index, value in enumerate(values))]
+            for parity in (0, 1)
         ]
 
-    def candidates(self) -> Iterator[_Candidate]:
-        """What satisfies Luhn from the start of a group to the end of a group."""
-        for first in range(len(self.sizes)):
-            start = self.offsets[first]
-            for last in range(first, len(self.sizes)):
-                end = self.offsets[last + 1]
+    def candidates(self) -> Iterator[Candidate]:
+        """Yield what satisfies Luhn from the start of a group to the end of a group."""
+        for first, start in enumerate(self._offsets[:-1]):
+            for last in range(first, len(self._sizes)):
+                end = self._offsets[last + 1]
                 if end - start > MAX_DIGITS:
                     break
-                if end - start >= MIN_DIGITS and self._satisfies_luhn(start, end) and self._is_written_as_one(first, last):
-                    yield self._candidate(start, end, first, last)
+                if end - start < MIN_DIGITS or not self._satisfies_luhn(start, end):
+                    continue
+                if self._is_written_as_one(first, last):
+                    yield Candidate(self._digits[start:end], self._spans[first][0], self._spans[last][1])
 
-    def inner_candidates(self) -> Iterator[_Candidate]:
-        """What satisfies Luhn within a longer string of digits; given as that whole string."""
-        for index, size in enumerate(self.sizes):
-            for start in range(self.offsets[index], self.offsets[index] + size - _INNER_DIGITS + 1):
-                brand, lengths = brand_and_lengths(self.digits[start : start + 4])
+    def inner_candidates(self) -> Iterator[Candidate]:
+        """Yield what satisfies Luhn, and is of a known brand, within one longer group of digits."""
+        for group, (group_start, group_end) in enumerate(pairwise(self._offsets)):
+            for start in range(group_start, group_end - _MIN_INNER_DIGITS + 1):
+                brand, lengths = brand_and_lengths(self._digits[start : start + _BIN_DIGITS])
                 for length in lengths if brand is not Brand.UNKNOWN else ():
                     end = start + length
-                    if length >= _INNER_DIGITS and end <= self.offsets[index + 1] and self._satisfies_luhn(start, end):
-                        yield self._candidate(start, end, index, index)
+                    if length >= _MIN_INNER_DIGITS and end <= group_end and self._satisfies_luhn(start, end):
+                        yield Candidate(self._digits[start:end], *self._spans[group])
 
     def _satisfies_luhn(self, start: int, end: int) -> bool:
+        # The parity is chosen so that the last digit, the check digit, is not doubled.
         sums = self._sums[(end - 1) % 2]
         return (sums[end] - sums[start]) % 10 == 0
 
     def _is_written_as_one(self, first: int, last: int) -> bool:
-        """A dot, slash or comma belongs to a card if it is there throughout, and the groups are those of a card."""
-        separators = self.separators[first:last]
+        """Accept a dot, slash or comma if it is there throughout, and the groups are those of a card."""
+        separators = self._separators[first:last]
         if not any(separators):
             return True
-        sizes = self.sizes[first : last + 1]
-        is_regular = all(size >= _LOUD_GROUP for size in sizes[:-1]) or all(size == 1 for size in sizes)
+        sizes = self._sizes[first : last + 1]
+        is_regular = all(size >= _LOUD_GROUP_DIGITS for size in sizes[:-1]) or all(size == 1 for size in sizes)
         return is_regular and len(sizes) >= _LOUD_GROUPS and len(separators[0]) == 1 and len(set(separators)) == 1
 
-    def _candidate(self, start: int, end: int, first: int, last: int) -> _Candidate:
-        return _Candidate(
-            digits=self.digits[start:end],
-            start=self.spans[first][0],
-            end=self.spans[last][1],
-            is_whole=start == 0 and end == len(self.digits),
-            follows_plus=self.follows_plus and first == 0,
-        )
 
-
-_DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-
-
-def _runs(folded: str) -> Iterator[_Run]:
-    for match in _RUN.finditer(folded):
+def runs(text: str) -> Iterator[Run]:
+    """Every run of `text` that has digits enough for a card."""
+    for match in _RUN.finditer(text):
         if match.end() - match.start() >= MIN_DIGITS:
-            yield _Run(folded, match)
-
-
-def _is_possible(text: str) -> bool:
-    """The quick way out, taken by nearly every text."""
-    return _POSSIBLE.search(text) is not None
+            yield Run(text, match)

@@ -6,27 +6,27 @@ import unicodedata
 from typing import Final
 from urllib.parse import unquote
 
-_INVISIBLE: Final = "\u200b"
-_DASHES: Final = "\u2212\u2043"
+INVISIBLE: Final = "\u200b"
+_MINUS_AND_BULLET: Final = "\u2212\u2043"
 
 
 class _Folding(dict[int, str]):
-    """Maps a character to one character for `str.translate`, so that positions stay what they were."""
+    """Maps each character to one character for `str.translate`, so that positions stay what they were."""
 
     def __missing__(self, code: int) -> str:
-        self[code] = folded = _fold(chr(code))
+        self[code] = folded = _fold_character(chr(code))
         return folded
 
 
-def _fold(character: str) -> str:
+def _fold_character(character: str) -> str:
     category = unicodedata.category(character)
     if (digit := unicodedata.digit(character, None)) is not None:
         return str(digit)
     if category in ("Cf", "Mn", "Me"):
-        return _INVISIBLE
+        return INVISIBLE
     if category == "Zs":
         return " "
-    if category == "Pd" or character in _DASHES:
+    if category == "Pd" or character in _MINUS_AND_BULLET:
         return "-"
     plain = unicodedata.normalize("NFKC", character)
     return plain if len(plain) == 1 and plain.isascii() else character
@@ -34,28 +34,28 @@ def _fold(character: str) -> str:
 
 _FOLDING: Final = _Folding()
 
-# Percent (encoded any number of times), backslash and HTML escapes. Bounds and the look-behind keep it linear.
+
+def fold(text: str) -> str:
+    """`text` of the same length with ASCII digits, spaces and dashes for all of Unicode's."""
+    return text if text.isascii() else text.translate(_FOLDING)
+
+
+# Percent (encoded any number of times), backslash and HTML escapes. The bounds and the look-behind keep it linear.
 _ESCAPE: Final = re.compile(
     r"(?:%(?:25)*[0-9A-Fa-f]{2})+"
     r"|(?<!\\)\\{1,8}(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[nrt])"
-    r"|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|nbsp);"
+    r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|nbsp);"
 )
+_PERCENT_AGAIN: Final = re.compile(r"%(?:25)+(?=[0-9A-Fa-f]{2})")
 _CONTROLS: Final = {"n": "\n", "r": "\r", "t": "\t"}
+_LAST_CODE_POINT: Final = 0x10FFFF
 
 
-def _unescape(escape: str) -> str:
-    if escape.startswith("%"):
-        return unquote(re.sub(r"%(?:25)+(?=[0-9A-Fa-f]{2})", "%", escape), errors="replace")
-    if escape.startswith("&"):
-        return html.unescape(escape)
-    escape = escape.lstrip("\\")
-    if escape in _CONTROLS:
-        return _CONTROLS[escape]
-    code = int(escape[1:], 16)
-    return chr(code) if code <= 0x10FFFF else "?"  # noqa: PLR2004 - the last code point
+def has_escapes(text: str) -> bool:
+    return _ESCAPE.search(text) is not None
 
 
-def _unescaped(text: str) -> tuple[str, list[int], list[int]]:
+def unescape(text: str) -> tuple[str, list[int], list[int]]:
     """`text` without escapes, and where each of its characters starts and ends in `text`."""
     pieces: list[str] = []
     starts: list[int] = []
@@ -63,12 +63,23 @@ def _unescaped(text: str) -> tuple[str, list[int], list[int]]:
     position = 0
     for match in _ESCAPE.finditer(text):
         start, end = match.span()
-        character = _unescape(match[0])
-        pieces += text[position:start], character
-        starts += [*range(position, start), *[start] * len(character)]
-        ends += [*range(position + 1, start + 1), *[end] * len(character)]
+        characters = _unescaped(match[0])
+        pieces += text[position:start], characters
+        starts += [*range(position, start), *[start] * len(characters)]
+        ends += [*range(position + 1, start + 1), *[end] * len(characters)]
         position = end
     pieces.append(text[position:])
     starts += range(position, len(text))
     ends += range(position + 1, len(text) + 1)
     return "".join(pieces), starts, ends
+
+
+def _unescaped(escape: str) -> str:
+    if escape.startswith("%"):
+        return unquote(_PERCENT_AGAIN.sub("%", escape), errors="replace")
+    if escape.startswith("&"):
+        return html.unescape(escape)
+    escape = escape.lstrip("\\")
+    if escape in _CONTROLS:
+        return _CONTROLS[escape]
+    return chr(min(int(escape[1:], 16), _LAST_CODE_POINT))

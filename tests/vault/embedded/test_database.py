@@ -64,7 +64,7 @@ def start(directory):
 
 
 def test_processes_start_at_once_on_an_empty_directory(directory, kms):
-    with ProcessPoolExecutor(8, SPAWN, meet, (SPAWN.Barrier(8),)) as pool:
+    with ProcessPoolExecutor(8, SPAWN, meet, (SPAWN.Barrier(8, timeout=60),)) as pool:
         answers = list(pool.map(start, [directory] * 8))
     assert sorted(created for created, _, _ in answers) == ["ResourceInUseException"] * 7 + ["accepted"]
     opened = [kms.decrypt(KeyId=key_id, CiphertextBlob=blob)["Plaintext"] for _, key_id, blob in answers]
@@ -80,7 +80,7 @@ def create_databases(parent):
 
 
 def test_processes_create_one_database(tmp_path):
-    with ProcessPoolExecutor(8, SPAWN, meet, (SPAWN.Barrier(8),)) as pool:
+    with ProcessPoolExecutor(8, SPAWN, meet, (SPAWN.Barrier(8, timeout=60),)) as pool:
         assert list(pool.map(create_databases, [tmp_path] * 8)) == [None] * 8
     assert len(list(tmp_path.iterdir())) == 40
 
@@ -93,7 +93,7 @@ def won(directory):
 
 
 def test_conditional_puts_of_processes_have_one_winner_each(dynamodb, directory):
-    with ProcessPoolExecutor(4, SPAWN, meet, (SPAWN.Barrier(4),)) as pool:
+    with ProcessPoolExecutor(4, SPAWN, meet, (SPAWN.Barrier(4, timeout=60),)) as pool:
         winners = list(pool.map(won, [directory] * 4))
     assert sum(winners) == 100
     assert len(scan(dynamodb)) == 100
@@ -212,6 +212,26 @@ def test_token_of_a_cancelled_transaction_stays_free(dynamodb):
     dynamodb.delete_item(TableName=TABLE, Key=key("a"))
     assert code_of(dynamodb.transact_write_items, **request) == "accepted"
     assert scan(dynamodb) == ["a"]
+
+
+def test_large_batch_leaves_keys_unprocessed(dynamodb):
+    keys = [key(f"{number}") for number in range(60)]
+    for each in keys:
+        dynamodb.put_item(TableName=TABLE, Item=each | {"sealed": {"S": "x" * 300_000}})
+    answer = dynamodb.batch_get_item(RequestItems={TABLE: {"Keys": keys, "ConsistentRead": True}})
+    left = answer["UnprocessedKeys"][TABLE]
+    assert left["ConsistentRead"] is True
+    assert [found["token"] for found in answer["Responses"][TABLE]] + [each["token"] for each in left["Keys"]] == [
+        each["token"] for each in keys
+    ]
+
+
+def test_transaction_over_four_megabytes_is_refused(dynamodb):
+    actions = [put(f"{number}") for number in range(20)]
+    for action in actions:
+        action["Put"]["Item"]["sealed"] = {"S": "x" * 300_000}
+    assert code_of(dynamodb.transact_write_items, TransactItems=actions) == "ValidationException"
+    assert scan(dynamodb) == []
 
 
 def test_large_pages_end_at_a_megabyte(dynamodb):

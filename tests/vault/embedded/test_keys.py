@@ -156,6 +156,22 @@ def test_request_that_breaks_a_rule_is_refused(kms, operation, parameters, code)
     assert code_of(getattr(kms, operation), **parameters) == code
 
 
+OUT_OF_RANGE = [
+    ("schedule_key_deletion", {"PendingWindowInDays": 6}),
+    ("schedule_key_deletion", {"PendingWindowInDays": 31}),
+    ("enable_key_rotation", {"RotationPeriodInDays": 2561}),
+    ("encrypt", {"Plaintext": b"x" * 4097}),
+]
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters"), OUT_OF_RANGE, ids=[f"{row[0]} {' '.join(row[1])}" for row in OUT_OF_RANGE]
+)
+def test_parameter_out_of_range_is_refused(kms, key_id, operation, parameters):
+    assert code_of(getattr(kms, operation), KeyId=key_id, **parameters) == "ValidationException"
+    assert kms.describe_key(KeyId=key_id)["KeyMetadata"]["KeyState"] == "Enabled"
+
+
 LENGTHS = [{}, {"NumberOfBytes": 1025}, {"KeySpec": "AES_256", "NumberOfBytes": 32}]
 
 

@@ -75,7 +75,7 @@ def test_unknown_parameter_is_refused_by_name(dynamodb, operation, parameters, n
 
 def test_missing_parameter_is_refused_by_name(session):
     client = session.client("dynamodb", config=Config(parameter_validation=False))
-    with pytest.raises(ClientError, match="ValidationException.*Key is required"):
+    with pytest.raises(ClientError, match=r"ValidationException.*Key is required"):
         client.get_item(TableName=TABLE)
 
 
@@ -95,9 +95,48 @@ def test_unknown_part_of_a_request_is_refused(dynamodb, operation, parameters):
     assert code_of(getattr(dynamodb, operation), **parameters) == "ValidationException"
 
 
+OUT_OF_RANGE = [
+    ("hash key over 2048 bytes", "get_item", {"TableName": TABLE, "Key": key("x" * 2049)}),
+    ("page of no item", "scan", {"TableName": TABLE, "Limit": 0}),
+    ("page of no table", "list_tables", {"Limit": 0}),
+    ("no setting", "update_table", {"TableName": TABLE}),
+    (
+        "recovery of 36 days",
+        "update_continuous_backups",
+        {
+            "TableName": TABLE,
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 36},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters"), [row[1:] for row in OUT_OF_RANGE], ids=[row[0] for row in OUT_OF_RANGE]
+)
+def test_parameter_out_of_range_is_refused(session, dynamodb, operation, parameters):
+    # botocore would refuse some of these itself.
+    client = session.client("dynamodb", config=Config(parameter_validation=False))
+    assert code_of(getattr(client, operation), **parameters) == "ValidationException"
+
+
+def test_arn_of_another_account_is_unknown(dynamodb):
+    arn = f"arn:aws:dynamodb:eu-central-1:999999999999:table/{TABLE}"
+    assert code_of(dynamodb.list_tags_of_resource, ResourceArn=arn) == "ResourceNotFoundException"
+
+
+def test_encryption_under_a_key_is_taken_back(session, dynamodb):
+    key_id = session.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    dynamodb.update_table(TableName=TABLE, SSESpecification={"Enabled": True, "KMSMasterKeyId": key_id})
+    assert dynamodb.describe_table(TableName=TABLE)["Table"]["SSEDescription"]["KMSMasterKeyArn"].endswith(key_id)
+    dynamodb.update_table(TableName=TABLE, SSESpecification={"Enabled": False})
+    assert "SSEDescription" not in dynamodb.describe_table(TableName=TABLE)["Table"]
+
+
 TABLES = [
     ("provisioned", {"BillingMode": "PROVISIONED"}),
     ("bad name", {"TableName": "a b c"}),
+    ("key of another type", {"AttributeDefinitions": [{"AttributeName": "token", "AttributeType": "BOOL"}]}),
     ("key without definition", {"KeySchema": RANGED}),
     ("range key alone", {"KeySchema": [{"AttributeName": "token", "KeyType": "RANGE"}]}),
     ("unknown master key", {"SSESpecification": {"Enabled": True, "KMSMasterKeyId": "alias/nowhere"}}),
