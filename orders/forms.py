@@ -45,7 +45,7 @@ class _PaymentChoice(forms.ChoiceField):
         self.cards = {card.token.text: card for card in cards if not card.is_expired}
         choices = [(token, _label(card)) for token, card in self.cards.items()]
         if or_new:
-            choices.append((NEW_CARD, _("A new card")))
+            choices.append((NEW_CARD, str(_("A new card"))))
         super().__init__(choices=choices, label=_("Pay with"), initial=choices[0][0] if choices else None)
 
 
@@ -76,7 +76,7 @@ class PayAgainForm(_CardPaymentForm):
     or_new = False
 
 
-class OrderForm(_CardPaymentForm, forms.ModelForm):  # type: ignore[misc, type-arg] - both bases are forms
+class OrderForm(_CardPaymentForm, forms.ModelForm):  # type: ignore[type-arg]
     or_new = True
 
     number = PANFormField(label=_("Card number"), required=False)

@@ -12,7 +12,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.forms import BaseForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -76,7 +76,7 @@ def order_detail(request: CustomerRequest, public_id: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @customer_page
 def order_new(request: CustomerRequest) -> HttpResponse:
-    form = OrderForm(request.user, request.POST or None)
+    form = OrderForm(request.user, _posted(request))
     return _placed(request, form, "orders/new.html", {}, lambda: services.place(customer=request.user, **form.order()))
 
 
@@ -84,7 +84,7 @@ def order_new(request: CustomerRequest) -> HttpResponse:
 @customer_page
 def order_pay_again(request: CustomerRequest, public_id: str) -> HttpResponse:
     order = _own_order(request, public_id)
-    form = PayAgainForm(request.user, request.POST or None)
+    form = PayAgainForm(request.user, _posted(request))
     return _placed(
         request,
         form,
@@ -127,6 +127,10 @@ def card_remove(request: CustomerRequest, token: str) -> HttpResponse:
     return redirect("orders:cards")
 
 
+def _posted(request: HttpRequest) -> QueryDict | None:
+    return request.POST if request.method == "POST" else None
+
+
 def _own_order(request: CustomerRequest, public_id: str) -> Order:
     order: Order = get_object_or_404(Order.objects.for_customer(request.user).for_list(), public_id=public_id)
     return order
@@ -136,7 +140,7 @@ def _placed(
     request: CustomerRequest, form: BaseForm, template: str, context: dict[str, Any], place: Callable[[], Order]
 ) -> HttpResponse:
     """Place an order if the form is in order and go to its page; show the form, and what is wrong, otherwise."""
-    status, headers = HTTPStatus.OK, {}
+    status, retry_after = HTTPStatus.OK, None
     if form.is_bound and form.is_valid():
         try:
             order = place()
@@ -146,12 +150,15 @@ def _placed(
             form.add_error("payment", str(error))
         except VaultError as error:
             status = HTTPStatus.SERVICE_UNAVAILABLE
-            headers = {"Retry-After": RETRY_AFTER_SECONDS} if isinstance(error, VaultUnavailable) else {}
+            retry_after = RETRY_AFTER_SECONDS if isinstance(error, VaultUnavailable) else None
             form.add_error(None, _explained(error))
         else:
             messages.success(request, _("Your order is placed."))
             return redirect("orders:detail", order.public_id)
-    return render(request, template, context | {"form": form}, status=status, headers=headers)
+    response = render(request, template, context | {"form": form}, status=status)
+    if retry_after:
+        response["Retry-After"] = retry_after
+    return response
 
 
 def _explained(error: VaultError) -> str:

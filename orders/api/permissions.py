@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from orders.models import Order
@@ -27,10 +27,3 @@ class IsOwnOrder(BasePermission):
 
     def has_object_permission(self, request: Request, view: Any, obj: Order) -> bool:
         return obj.customer_id == request.user.pk
-
-
-class WithRights:
-    """Mixin of a view: `rights` maps a method to the permission that it takes on top of being signed in."""
-
-    rights: ClassVar[dict[str, str]] = {}
-    permission_classes: ClassVar[list[type[BasePermission]]] = [IsAuthenticated, HasRight]

@@ -21,7 +21,7 @@ class TokenListView(APIView):
     @sensitive_variables()
     @extend_schema(request=NewTokenSerializer, responses={200: TokenSerializer, 201: TokenSerializer})
     def post(self, request: Request) -> Response:
-        """Keep a card. 201 for a new one; 200 if it is known, with its token and, if another was given, its new expiry."""
+        """Keep a card. 201 for a new one; 200 if it is known, with the token it has and an expiry that was given."""
         body = NewTokenSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         kept = services.tokenize(body.validated_data["pan"], expires=body.validated_data.get("expires"))

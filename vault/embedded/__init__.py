@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import BotoCoreError
 
 from vault.embedded import administration, items, sealing, tables, transactions
@@ -32,20 +33,21 @@ def install(session: botocore.session.Session, directory: Path) -> None:
     """Answer every DynamoDB and KMS request of `session` from the files in `directory`, and refuse all others.
 
     Call it once per session and before its first client: a client copies the handlers that it finds. The directory is
-    created on the first request. Threads and processes may share it, and a fork at any time is safe.
+    created on the first request. Threads and processes may share it, and a fork at any time is safe. Where another
+    handler of `before-send` answers or raises, the request is not performed, as it would not be sent.
     """
     database = Database(directory)
-    for name, wire, operations in (
-        ("dynamodb", _DYNAMODB, tables.OPERATIONS | items.OPERATIONS | transactions.OPERATIONS),
-        ("kms", _KMS, administration.OPERATIONS | sealing.OPERATIONS),
-    ):
-        service = Service(database, *wire, operations)
-        # The stubs know neither handlers that answer nor keyword arguments by name.
-        session.register(f"before-send.{name}", service.answer, unique_id=f"vault.embedded.{name}")  # type: ignore[arg-type]
-    session.register("before-send", _refuse_other_services, unique_id="vault.embedded.refuse")  # type: ignore[arg-type]
+    services = {
+        "dynamodb": Service(database, *_DYNAMODB, tables.OPERATIONS | items.OPERATIONS | transactions.OPERATIONS),
+        "kms": Service(database, *_KMS, administration.OPERATIONS | sealing.OPERATIONS),
+    }
 
+    def answer(request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse:
+        service = services.get(event_name.split(".")[1])
+        if service is None:
+            raise ServiceNotEmbedded
+        return service.answer(request)
 
-def _refuse_other_services(event_name: str, **_: Any) -> None:
-    # botocore calls every handler of an event, so this one sees the embedded services too.
-    if event_name.split(".")[1] not in {"dynamodb", "kms"}:
-        raise ServiceNotEmbedded
+    # On the event of all services and last: handlers of one service run before these, whatever their order.
+    events = session.get_component("event_emitter")
+    events.register_last("before-send", answer, unique_id="vault.embedded")

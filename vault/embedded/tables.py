@@ -162,7 +162,9 @@ def _encryption(call: Call) -> dict[str, Any]:
     if not sse["Enabled"]:
         return {"SSEDescription": None}
     if "KMSMasterKeyId" not in sse:
-        raise invalid("SSESpecification without KMSMasterKeyId is not supported by the embedded engine.")
+        # AWS takes the key that it manages for DynamoDB, which nobody else can use or change.
+        managed = f"arn:aws:kms:{call.region}:{keys.ACCOUNT}:alias/aws/dynamodb"
+        return {"SSEDescription": {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": managed}}
     try:
         arn = keys.resolve(call, sse["KMSMasterKeyId"]).arn
     except AWSError:

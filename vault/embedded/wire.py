@@ -95,8 +95,12 @@ class Service:
     internal_error: str
     operations: Mapping[str, Operation]
 
-    def answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        """The response to `request`; a refusal is a response too, so that botocore parses and retries it as usual."""
+    def answer(self, request: AWSPreparedRequest) -> AWSResponse:
+        """The response to `request`, which is performed when the response is first read."""
+        return _Pending(request.url, lambda: self._perform(request))
+
+    def _perform(self, request: AWSPreparedRequest) -> AWSResponse:
+        # A refusal is a response too, so that botocore parses and retries it as usual.
         try:
             return _response(request.url, 200, self._run(request))
         except AWSError as error:
@@ -152,6 +156,25 @@ def _header(request: AWSPreparedRequest, name: str) -> str:
 
 def _name(error: sqlite3.Error | OSError) -> str:
     return str(getattr(error, "sqlite_errorname", None) or type(error).__name__)
+
+
+class _Pending(AWSResponse):
+    """A response made when botocore reads it.
+
+    botocore calls every handler of `before-send` and takes the first answer. If that is another one, a fault injected
+    by a test above all, this one is never read and the request is never performed.
+    """
+
+    def __init__(self, url: str, perform: Callable[[], AWSResponse]) -> None:
+        self.url = url
+        self._perform = perform
+
+    def __getattr__(self, name: str) -> Any:
+        # Called for what `__init__` did not set, so once.
+        if name not in {"status_code", "headers", "raw", "_content"}:
+            raise AttributeError(name)
+        vars(self).update(vars(self._perform()))
+        return vars(self)[name]
 
 
 class _Body(BytesIO):

@@ -1,0 +1,67 @@
+"""Takes the pictures of the documentation, and fails if a page breaks its content security policy.
+
+Serve the demo first, then run `DEMO_PASSWORD=... python docs/screenshots/take.py http://127.0.0.1:8000 [folder]`.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+# Mistyped on purpose: the last digit is wrong.
+MISTYPED = "4" + "1" * 13 + "12"
+WIDTHS = {"": 1280, "-narrow": 390}
+
+
+def main(url: str, folder: Path) -> int:
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        for suffix, width in WIDTHS.items():
+            customer = _signed_in(browser, url, "customer@example.com", width, complaints)
+            _shoot(customer, f"{url}/", folder / f"overview{suffix}.png")
+            _shoot(customer, f"{url}/orders/", folder / f"orders{suffix}.png")
+            _shoot(customer, f"{url}/cards/", folder / f"cards{suffix}.png")
+            _refused_order(customer, url)
+            customer.screenshot(path=folder / f"new-order{suffix}.png", full_page=True)
+        staff = _signed_in(browser, url, "staff@example.com", WIDTHS[""], complaints)
+        _shoot(staff, f"{url}/admin/orders/order/", folder / "admin-orders.png")
+        browser.close()
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    return 1 if complaints else 0
+
+
+def _signed_in(browser: Browser, url: str, email: str, width: int, complaints: list[str]) -> Page:
+    page = browser.new_context(viewport={"width": width, "height": 800}).new_page()
+    page.on("console", lambda message: complaints.append(f"{page.url}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+    page.goto(f"{url}/accounts/login/")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(os.environ["DEMO_PASSWORD"])
+    page.locator("main button[type=submit]").click()
+    page.get_by_role("heading", name="Overview").wait_for()
+    return page
+
+
+def _refused_order(page: Page, url: str) -> None:
+    page.goto(f"{url}/orders/new/")
+    page.get_by_label("What do you order?").fill("Milk jug")
+    page.get_by_label("Amount").fill("24.90")
+    page.get_by_label("A new card").check()
+    page.get_by_label("Card number").fill(MISTYPED)
+    page.get_by_label("Expiry date").fill("08/29")
+    page.get_by_role("button", name="Place order").click()
+    page.get_by_role("alert").wait_for()
+
+
+def _shoot(page: Page, address: str, path: Path) -> None:
+    page.goto(address)
+    page.screenshot(path=path, full_page=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1].rstrip("/"), Path(sys.argv[2]) if len(sys.argv) > 2 else Path(__file__).parent))  # noqa: PLR2004

@@ -1,0 +1,336 @@
+import logging
+import time
+import uuid
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, strategies as st
+from stdnum import ean, iban
+
+from tests.cards import ALL_NUMBERS, NUMBERS, grouped, with_check_digit
+from vault.redaction import RedactingFilter, contains_pan, is_forbidden_key, redact, redact_data
+from vault.tokens import Token
+
+VISA = NUMBERS["visa"][0]
+AMEX = NUMBERS["amex"][0]
+FULL_WIDTH = str.maketrans("0123456789", "".join(map(chr, range(0xFF10, 0xFF1A))))
+ARABIC_INDIC = str.maketrans("0123456789", "".join(map(chr, range(0x660, 0x66A))))
+SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+WRITTEN = {
+    "plain": VISA,
+    "in a sentence": f"please charge {VISA}, thanks",
+    "spaces": grouped(VISA, " "),
+    "amex groups": f"{AMEX[:4]} {AMEX[4:10]} {AMEX[10:]}",
+    "odd groups": grouped(VISA, " ", size=3),
+    "every digit": " ".join(VISA),
+    "dashes": grouped(VISA, "-"),
+    "spaced dashes": grouped(VISA, " - "),
+    "en dashes": grouped(VISA, "–"),
+    "mixed": f"{VISA[:4]} {VISA[4:8]}-{VISA[8:]}",
+    "dots": grouped(VISA, "."),
+    "slashes": grouped(VISA, "/"),
+    "underscores": grouped(VISA, "_"),
+    "commas": grouped(VISA, ","),
+    "lines": grouped(VISA, "\r\n"),
+    "tabs": grouped(VISA, "\t"),
+    "no-break spaces": grouped(VISA, "\u00a0"),
+    "thin spaces": grouped(VISA, "\u2009"),
+    "zero width": "\u200b".join(VISA),
+    "direction marks": f"\u202e{VISA[:8]}\u200f{VISA[8:]}\u202c",
+    "controls": "\x00".join(VISA),
+    "full width": VISA.translate(FULL_WIDTH),
+    "Arabic-Indic": grouped(VISA, " ").translate(ARABIC_INDIC),
+    "superscript": VISA.translate(SUPERSCRIPT),
+    "percent": "".join(f"%{ord(digit):02x}" for digit in VISA),
+    "percent twice": "".join(f"%25{ord(digit):02x}" for digit in VISA),
+    "percent spaces": quote(grouped(VISA, " ")),
+    "percent no-break spaces": quote(grouped(VISA, "\u00a0")),
+    "percent full width": quote(VISA.translate(FULL_WIDTH)),
+    "after a percent sign": f"100%{VISA}",
+    "plus": grouped(VISA, "+"),
+    "repr": repr(grouped(VISA, "\u200b")),
+    "JSON": grouped(VISA, "\\u00a0"),
+    "HTML": grouped(VISA, "&nbsp;"),
+    "HTML digits": "".join(f"&#{ord(digit)};" for digit in VISA),
+    "in a URL": f"https://example.com/cards/{VISA}/edit?next=/",
+    "in a file name": f"scan_{VISA}.pdf",
+    "in a word": f"card{VISA}",
+    "before a word": f"{VISA}abc",
+    "with expiry": f"{grouped(VISA, ' ')} 12/27",
+    "with expiry and code": f"{grouped(VISA, ' ')} 12 27 123",
+    "after a number": f"4 x {VISA}",
+    "track": f";{VISA}=27121010000000000?",
+    "among lines": f"a\n{VISA}\nb",
+    "after a date": f"2026-05-30 {grouped(VISA, ' ')}",
+    "amount": f"{VISA}.00",
+}
+
+
+def number_where(holds, candidates):
+    """The first of `candidates` for which the check `holds`."""
+    return next(digits for digits in candidates if holds(digits))
+
+
+def is_card_like(digits):
+    return with_check_digit(digits[:-1]) == digits and digits[:2] in ("51", "52", "53", "54", "55")
+
+
+BBANS = (str(number) for number in range(50_400_000_000_000, 50_400_000_010_000))
+IBANS = (f"DK{iban.calc_check_digits(f'DK00{bban}')}{bban}" for bban in BBANS)
+CARD_LIKE_IBAN = number_where(lambda text: is_card_like(text[2:]), IBANS)
+EANS = (f"40063813{number:04}" for number in range(10_000))
+CARD_LIKE_EAN = number_where(
+    lambda digits: with_check_digit(digits[:-1]) == digits,
+    (f"{digits}{ean.calc_check_digit(digits)}" for digits in EANS),
+)
+GERMAN_PHONE = with_check_digit("491511234567")
+
+INNOCENT = {
+    "UUID": "4111a111-5555-4444-8111-111111111111",
+    "UUID of digits": f"{VISA[:8]}-{VISA[8:12]}-4111-8111-{VISA[:12]}",
+    "token": f"tok1_{VISA[:8]}-{VISA[8:12]}-4111-8111-{VISA[:12]}",
+    "phone": f"+{GERMAN_PHONE}",
+    "phone with spaces": f"+{GERMAN_PHONE[:2]} {GERMAN_PHONE[2:5]} {GERMAN_PHONE[5:]}",
+    "two phones": "+1 512 555 0100, +1 512 555 0199",
+    "IBAN": CARD_LIKE_IBAN,
+    "IBAN in groups": grouped(CARD_LIKE_IBAN, " "),
+    "German IBAN": "DE89 3704 0044 0532 0130 00",
+    "ISO timestamp": "2026-05-30T12:30:45.123456+00:00",
+    "compact timestamp": "20260530123045",
+    "dates": "30.05.2026 - 04.06.2026",
+    "American dates": "5/30/2026 - 6/14/2026",
+    "epoch": "1780144245",
+    "epoch millis": with_check_digit("178014424512"),
+    "epoch micros": with_check_digit("178014424512345"),
+    "epoch nanos": with_check_digit("178014424512345678"),
+    "epoch with fraction": "1780144245.4242424",
+    "UPS": f"1Z{VISA}",
+    "UPS in groups": f"1Z {grouped(VISA, ' ')}",
+    "USPS": "9405511206213334445555",
+    "USPS in groups": grouped("9405" + NUMBERS["mastercard"][0] + "55", " "),
+    "FedEx 12": "961234567890",
+    "FedEx 15": with_check_digit("96120012345678"),
+    "order number": "ORD-2026-000123",
+    "invoice": "INV/2026/05/4111",
+    "ISBN-13": "978-3-16-148410-0",
+    "EAN-13": "4006381333931",
+    "EAN-13 that satisfies Luhn": CARD_LIKE_EAN,
+    "latitude": f"37.{VISA}",
+    "float": "0.30000000000000004",
+    "decimal": f"4.{VISA[1:]}",
+    "prices": "5.10 12.50 100.00 3.99 7.25 51.00",
+    "amount": "4,111,111,111,111",
+    "MD5": "4111111111111111abcdef0123456789",
+    "SHA-1": f"abcd{VISA}{'0' * 20}",
+    "SHA-256": f"{VISA}{'a' * 32}{VISA}",
+    "IMEI": with_check_digit("35693803564380"),
+    "ICCID": with_check_digit("893104100000000000"),
+    "20 digits": f"{VISA}1234",
+    "1,000 digits": "4" * 1000,
+    "zeros": "0" * 16,
+    "IPv4": "52.142.124.215:8080",
+    "MAC": "41:11:11:11:11:11",
+    "version": "4.1.11.1111.1",
+    "wrong check digit": VISA[:-1] + "2",
+    "wrong length": with_check_digit(VISA[:-2]),
+    "no brand": with_check_digit("911111111111111"),
+    "empty": "",
+}
+
+# What cannot be told from a card number, and is therefore refused.
+REFUSED = {
+    "order number in the range of a brand": f"ORD-{VISA}",
+    "phone without its plus": GERMAN_PHONE,
+    "part of a longer number in groups": f"{grouped(VISA, '-')}-0001",
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
+def test_a_card_number_is_found_however_it_is_written(text):
+    assert contains_pan(text)
+
+
+@pytest.mark.parametrize("digits", ALL_NUMBERS)
+def test_every_brand_is_found(digits):
+    assert contains_pan(f"pay with {digits}")
+    assert redact(digits) == f"[card •••• {digits[-4:]}]"
+
+
+@pytest.mark.parametrize("text", INNOCENT.values(), ids=INNOCENT)
+def test_no_false_alarm(text):
+    assert not contains_pan(text)
+    assert not contains_pan(f"ship to: {text} (urgent)")
+
+
+@pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_told_from_a_card_is_refused(text):
+    assert contains_pan(text)
+
+
+@pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
+def test_redact_masks_what_is_found(text):
+    redacted = redact(text)
+
+    assert not contains_pan(redacted)
+    assert VISA[:9] not in redacted
+    assert "[card •••• " in redacted
+
+
+def test_redact_leaves_the_rest_of_the_text():
+    assert redact(f"order 7: {grouped(VISA, ' ')}, thanks") == f"order 7: [card •••• {VISA[-4:]}], thanks"
+
+
+def test_redact_masks_a_card_within_a_longer_number():
+    assert VISA[:8] not in redact(f"0001{VISA}1227")
+
+
+def test_redact_masks_a_number_of_no_known_brand():
+    assert redact(with_check_digit("911111111111111")).startswith("[card")
+
+
+@pytest.mark.parametrize("text", [str(Token.generate()), str(uuid.uuid4()), INNOCENT["UUID of digits"], "0" * 16])
+def test_redact_leaves_tokens_and_uuids(text):
+    assert redact(text) == text
+
+
+DIGITS_AND_MORE = st.text(st.sampled_from("0123456789" * 3 + " -./%\\u+&#;x\u00a0\u200b１•"), max_size=60)
+ANY_TEXT = st.text(st.characters(), max_size=60) | DIGITS_AND_MORE
+WITH_CARDS = st.lists(st.sampled_from([*WRITTEN.values(), *INNOCENT.values()]) | ANY_TEXT, max_size=4).map("".join)
+
+
+@given(WITH_CARDS)
+def test_redact_leaves_no_card_number(text):
+    assert not contains_pan(redact(text))
+
+
+@given(WITH_CARDS)
+def test_redact_twice_is_redact_once(text):
+    assert redact(redact(text)) == redact(text)
+
+
+@given(st.text(st.sampled_from("\ud800\udfff4111%\\xu&#")))
+def test_lone_surrogates_are_just_text(text):
+    assert isinstance(redact(text), str)
+    assert contains_pan(text) in (True, False)
+
+
+HOSTILE = {
+    "digits": "4",
+    "spaced digits": "1 ",
+    "dots": "1.",
+    "spaces": " ",
+    "backslashes": "\\",
+    "percents": "%25",
+    "percent digits": "%34",
+    "hex": "a1",
+    "IBAN": "AB12 ",
+}
+
+
+@pytest.mark.parametrize("unit", HOSTILE.values(), ids=HOSTILE)
+def test_the_time_is_linear(unit):
+    def seconds(length):
+        text = unit * (length // len(unit))
+        started = time.process_time()
+        redact(text)
+        contains_pan(text)
+        return time.process_time() - started
+
+    # Four times the text takes four times as long, sixteen times if it were quadratic.
+    assert seconds(200_000) < 10 * seconds(50_000) + 0.05
+
+
+FORBIDDEN_KEYS = """cvv CVV2 cvc cvc2 card_cvc cardCvv card-cvv2 CVVCode cvv_value cid CAV2 csc securityCode
+    card-security-code CARD_SECURITY_CODE verificationValue track track1 track_2 Track2Data trackData track_two pin PIN
+    pinBlock pin-block card_pin cardPin encryptedPinBlock pin_code magstripe iCVV c.v.v ｃｖｖ cv\u200bv cards[0].cvv"""
+ALLOWED_KEYS = """shipping pinned spin opinion recipient_id tracking_number trackingNumber track_id soundtrack pincushion
+    card brand last4 expiry number order_id description acid decide civic service security code verified
+    name pineapple happiness cvvv"""
+
+
+@pytest.mark.parametrize("name", FORBIDDEN_KEYS.split())
+def test_sensitive_authentication_data_is_known_by_its_name(name):
+    assert is_forbidden_key(name)
+
+
+@pytest.mark.parametrize("name", [*ALLOWED_KEYS.split(), ""])
+def test_other_names_are_allowed(name):
+    assert not is_forbidden_key(name)
+
+
+def test_a_very_long_name_is_no_trouble():
+    assert not is_forbidden_key("a_" * 100_000)
+
+
+@pytest.fixture
+def record():
+    """A function that makes a log record and sends it through the filter."""
+
+    def make(message, *args, **attributes):
+        made = logging.makeLogRecord({"msg": message, "args": args, **attributes})
+        assert RedactingFilter().filter(made) is True
+        return made
+
+    return make
+
+
+def log_line(record):
+    return logging.Formatter().format(record)
+
+
+def test_message_and_arguments_are_redacted(record):
+    made = record("card %s for %r of %d", VISA, {"number": VISA}, int(VISA))
+
+    assert log_line(made).count("[card •••• 1111]") == 3
+    assert VISA not in repr(vars(made))
+
+
+def test_a_message_without_arguments_keeps_its_percent_sign(record):
+    assert log_line(record("100% done")) == "100% done"
+
+
+def test_the_traceback_is_redacted_and_the_exception_dropped(record):
+    error = ValueError(VISA)
+
+    made = record("failed", exc_info=(ValueError, error, None))
+
+    assert "ValueError: [card •••• 1111]" in log_line(made)
+    assert made.exc_info is None
+
+
+def test_stack_and_extras_are_redacted(record):
+    made = record("x", stack_info=f"at {VISA}", note=VISA, items=[{"n": (VISA, int(VISA), VISA.encode())}], cvv="123")
+
+    assert VISA not in repr(vars(made))
+    assert made.cvv == "[removed]"
+
+
+class Unprintable:
+    def __str__(self):
+        raise RuntimeError(VISA)
+
+
+@pytest.mark.parametrize(
+    ("message", "args"),
+    [("%d", ("no number",)), ("%s %s", ("one",)), ("%s", (Unprintable(),)), (Unprintable(), ())],
+    ids=["wrong type", "too few", "argument raises", "message raises"],
+)
+def test_a_record_that_cannot_be_formatted_becomes_a_constant(record, message, args):
+    made = record(message, *args, note=VISA)
+
+    assert log_line(made) == "[a log record that could not be redacted]"
+    assert not hasattr(made, "note")
+
+
+def test_data_that_is_clean_stays_as_it_is():
+    data = {"a": [1, 2.5, None, True, b"\xff", "text"], "b": ("x", {"c": Token.generate()})}
+
+    assert redact_data(data) == data
+
+
+def test_data_without_end_is_cut():
+    endless = []
+    endless.append(endless)
+
+    assert "nested too deeply" in repr(redact_data(endless))
