@@ -18,11 +18,13 @@ from django.utils.translation import gettext_lazy as _
 from orders.currencies import Currency
 from orders.querysets import OrderQuerySet, SavedCardQuerySet
 from vault.fields import PANField
+from vault.pan import Brand
 from vault.tokens import Token
 from vault.validators import validate_no_pan
 
 PUBLIC_ID_PATTERN: Final = "ord_[a-z2-7]{26}"
 DESCRIPTION_LENGTH: Final = 1000
+BRANDS: Final = [(brand.value, brand.label) for brand in Brand]
 
 
 def new_public_id() -> str:
@@ -53,7 +55,7 @@ class Order(models.Model):
     )
     currency = models.CharField(_("currency"), max_length=3, choices=Currency.choices, default=Currency.EUR)
     status = models.CharField(_("status"), max_length=9, choices=Status.choices, default=Status.PLACED, editable=False)
-    card_brand = models.CharField(_("brand"), max_length=16, blank=True, editable=False)
+    card_brand = models.CharField(_("brand"), max_length=16, blank=True, editable=False, choices=BRANDS)
     card_last4 = models.CharField(_("last four"), max_length=4, blank=True, editable=False)
     card = PANField(_("card"), brand_field="card_brand", last4_field="card_last4")
     placed_at = models.DateTimeField(_("placed"), default=timezone.now, editable=False)
@@ -114,7 +116,7 @@ class SavedCard(models.Model):
     customer = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_cards", verbose_name=_("customer")
     )
-    card_brand = models.CharField(_("brand"), max_length=16, blank=True, editable=False)
+    card_brand = models.CharField(_("brand"), max_length=16, blank=True, editable=False, choices=BRANDS)
     card_last4 = models.CharField(_("last four"), max_length=4, blank=True, editable=False)
     card = PANField(_("card"), brand_field="card_brand", last4_field="card_last4")
     # The last day on which it can be used.

@@ -43,9 +43,9 @@ def provisioned_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def vault_settings(settings, provisioned_folder, tmp_path) -> Iterator[dict]:
+def vault_settings(settings, provisioned_folder, tmp_path_factory) -> Iterator[dict]:
     """`settings.VAULT` points at a fresh provisioned vault of this test's own."""
-    folder = tmp_path / "vault"
+    folder = tmp_path_factory.mktemp("vault") / "vault"
     shutil.copytree(provisioned_folder, folder)
     settings.VAULT = SETTINGS | {"BACKEND": "embedded", "EMBEDDED_DIR": str(folder)}
     yield settings.VAULT

@@ -87,8 +87,8 @@ class _KeyIdOnDecrypt:
     def __init__(self, key_id: str) -> None:
         self._key_id = key_id
 
-    def __call__(self, params: dict[str, Any], **_: Any) -> None:
-        params.setdefault("KeyId", self._key_id)
+    def __call__(self, **event: Any) -> None:
+        event["params"].setdefault("KeyId", self._key_id)
 
 
 # --- The guard on the wire ------------------------------------------------------------------------------------------
@@ -135,18 +135,19 @@ def _puts(operation: str, body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]
 
 def _is_sealed(item: Mapping[str, Any]) -> bool:
     if item.keys() == _WRAPPED_KEY:
-        return item["wrapped_key"].keys() == {"B"}
+        return bool(item["wrapped_key"].keys() == {"B"})
     # AES-CBC of the packed secret: a typed binary of whole blocks behind its initialization vector.
-    return item.keys() in (_CARD, _FINGERPRINT) and item["payload"].keys() == {"B"}
+    return item.keys() in (_CARD, _FINGERPRINT) and bool(item["payload"].keys() == {"B"})
 
 
-def _refuse_plaintext(model: Any, params: Mapping[str, Any], **_: Any) -> None:
+def _refuse_plaintext(**event: Any) -> None:
     """Stop a request that is about to carry a readable card, whoever built it.
 
     The AWS client's own EncryptedClient passes transactions and PartiQL through in plaintext; so would any code that
     forgot to seal. This looks at the bytes that would be sent, after every layer above has had its say.
     """
-    body = params.get("body") or b""
+    model = event["model"]
+    body = event["params"].get("body") or b""
     text = body.decode("utf-8") if isinstance(body, bytes) else str(body)
     if contains_pan(text):
         raise PlaintextRefused

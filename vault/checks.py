@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Final
 
 from django.apps import AppConfig
@@ -43,7 +44,9 @@ _QUIET: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
 
 def about(check: CheckMessage, obj: Any, hint: str | None = None) -> CheckMessage:
     """The constant `check`, said of `obj`."""
-    return type(check)(check.msg, hint=hint or check.hint, obj=obj, id=check.id)  # type: ignore[call-arg]
+    said = copy(check)
+    said.hint, said.obj = hint or check.hint, obj
+    return said
 
 
 @register(Tags.security)
@@ -60,13 +63,13 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
 def check_deployment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """Settings that work and must not be used with real cards."""
     found: list[CheckMessage] = []
-    endpoint = settings.VAULT.get("ENDPOINT_URL", "")
+    endpoint = str(settings.VAULT.get("ENDPOINT_URL", ""))
     if endpoint and not endpoint.startswith("https://"):
         found.append(W_ENDPOINT)
     databases = [each for each in settings.DATABASES.values() if each["ENGINE"] == "django.db.backends.mysql"]
     if any("ssl" not in each.get("OPTIONS", {}) for each in databases):
         found.append(W_DATABASE_TLS)
-    loggers = settings.LOGGING.get("loggers", {})
+    loggers: Any = settings.LOGGING.get("loggers", {})
     if any(loggers.get(name, {}).get("level") not in _QUIET for name in _TALKATIVE):
         found.append(W_DEBUG_LOGS)
     return found

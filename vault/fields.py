@@ -16,6 +16,7 @@ from django.db.models import signals
 from django.db.models.expressions import Case, Col, Expression, Value
 from django.db.models.functions import Cast
 from django.db.models.query_utils import DeferredAttribute
+from django.utils.text import capfirst
 
 from vault import services
 from vault.checks import (
@@ -59,7 +60,7 @@ class StoredCard:
     def brand(self) -> Brand:
         if not self._brand:
             self._describe()
-        return Brand(self._brand)
+        return Brand(self._brand or Brand.UNKNOWN)
 
     @property
     def last4(self) -> str:
@@ -117,7 +118,7 @@ class PANDescriptor(DeferredAttribute):
             self.field.copy_to(instance, value)
 
 
-class PANField(models.Field):  # type: ignore[type-arg]  # no parameters when it runs
+class PANField(models.Field):  # type: ignore[type-arg]
     """Stores the token of a card number, and brand and last four in fields beside it.
 
     :param brand_field: name of a CharField of the same model that keeps the brand
@@ -197,8 +198,12 @@ class PANField(models.Field):  # type: ignore[type-arg]  # no parameters when it
             self.copy_to(instance, value)
 
     def _before_save(self, instance: models.Model, update_fields: frozenset[str] | None, **_: Any) -> None:
-        """A save that names this field and not those beside it would leave the brand of another card there."""
-        if update_fields is not None and self.name in update_fields and not self._copies() <= update_fields:
+        """A new number saved without the fields beside it would leave the brand of another card there.
+
+        `update_or_create` names every field that has a `pre_save`, so a card that did not change may be named alone.
+        """
+        is_new = isinstance(instance.__dict__.get(self.attname), PAN)
+        if is_new and update_fields is not None and self.name in update_fields and not self._copies() <= update_fields:
             raise FieldError("update_fields must name the brand and last4 fields together with the card.")
 
     def _copies(self) -> set[str]:
@@ -265,7 +270,8 @@ class PANField(models.Field):  # type: ignore[type-arg]  # no parameters when it
     def formfield(self, **options: Any) -> Any:
         # The widget and its attributes are the form field's own: none may show the value again.
         allowed = {key: value for key, value in options.items() if key in {"label", "required", "help_text"}}
-        return super().formfield(**{"form_class": PANFormField, "max_length": None, **allowed})
+        defaults = {"label": capfirst(self.verbose_name), "required": not self.blank, "help_text": self.help_text}
+        return PANFormField(**(defaults | allowed))
 
     def save_form_data(self, instance: models.Model, data: Any) -> None:
         """An empty field of a form that edits a stored card leaves the card as it is."""
@@ -289,7 +295,7 @@ class PANField(models.Field):  # type: ignore[type-arg]  # no parameters when it
             return False
 
 
-_LOOKUPS: Final[dict[str, Any]] = {lookup.lookup_name: lookup for lookup in (PANExact, PANIn, PANIsNull)}
+_LOOKUPS: Final[dict[str, Any]] = {"exact": PANExact, "in": PANIn, "isnull": PANIsNull}
 
 
 def _refuse_lookup() -> NoReturn:

@@ -36,7 +36,7 @@ def _is_query_part(value: Any) -> bool:
     raise FieldError("A card is compared with a card number, a token, a column or a subquery.")
 
 
-class PANExact(Exact):  # type: ignore[type-arg]
+class PANExact(Exact):
     """`filter(card=…)`"""
 
     def get_prep_lookup(self) -> Any:
@@ -46,7 +46,7 @@ class PANExact(Exact):  # type: ignore[type-arg]
         return _token_of(self.rhs) or Token.generate().text
 
 
-class PANIn(In):  # type: ignore[type-arg]
+class PANIn(In):
     """`filter(card__in=…)`"""
 
     def get_prep_lookup(self) -> Any:
@@ -55,5 +55,5 @@ class PANIn(In):  # type: ignore[type-arg]
         return [token for value in self.rhs if (token := _token_of(value))]
 
 
-class PANIsNull(IsNull):  # type: ignore[type-arg]
+class PANIsNull(IsNull):
     """`filter(card__isnull=…)`"""

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CardMaterials", "Provider", "ReusedDataKey", "fingerprint_materials", "kms_per_item"]
 
-Provider = CryptographicMaterialsProvider
+# The encryption client publishes no types, so to the type checker a provider is anything.
+Provider: TypeAlias = CryptographicMaterialsProvider
 
 # Marks an item whose data key is shared with others; its value is the version of this scheme.
 _REUSED_MARK: Final = "vault-reused-data-key"

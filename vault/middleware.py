@@ -49,7 +49,7 @@ class RequestOrigin:
         """The address of the client, behind as many proxies as `settings.TRUSTED_PROXIES` says and no more."""
         hops = [hop.strip() for hop in self._request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
         hops.append(self._request.META.get("REMOTE_ADDR", ""))
-        return hops[max(-len(hops), -1 - settings.TRUSTED_PROXIES)][:64]
+        return str(hops[max(-len(hops), -1 - settings.TRUSTED_PROXIES)])[:64]
 
 
 class RefusePANInURLMiddleware:

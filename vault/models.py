@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -34,9 +32,9 @@ class Card(models.Model):
     class Meta:
         verbose_name = _("card")
         verbose_name_plural = _("cards")
-        ordering: ClassVar[list[str]] = ["-created_at", "token"]
+        ordering = ["-created_at", "token"]
         default_permissions = ("view",)
-        permissions: ClassVar[list[tuple[str, str]]] = [
+        permissions = [
             ("tokenize_pan", "Can store card numbers and use any token"),
             ("detokenize_pan", "Can read card numbers"),
             ("search_pan", "Can find a card by its number"),

@@ -110,6 +110,7 @@ class PAN:
     """
 
     __slots__ = ("__digits", "brand")
+    __digits: str
     brand: Brand
 
     def __init__(self, text: str) -> None:

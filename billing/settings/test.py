@@ -1,7 +1,7 @@
 """The test suite: fast password hashes, everything in memory or in temporary folders."""
 
 from billing.settings.base import *  # noqa: F403
-from billing.settings.base import INSTALLED_APPS, VAULT
+from billing.settings.base import INSTALLED_APPS, MIDDLEWARE, VAULT
 
 SECRET_KEY = "only-for-tests"  # noqa: S105 - protects nothing
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
@@ -13,3 +13,5 @@ STORAGES = {
 }
 VAULT |= {"BACKEND": "embedded", "EMBEDDED_ALLOWED": True}
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.shop"]
+# Static files are not collected for tests.
+MIDDLEWARE = [name for name in MIDDLEWARE if "whitenoise" not in name]

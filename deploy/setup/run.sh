@@ -4,12 +4,11 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/setup/apt.sh
 
-# Orders, keys and the embedded vault are for this user alone.
-umask 077
 export PORT=${PORT:-8000}
 DATA_DIR=$(realpath -m "${DATA_DIR:-data}")
 export DATA_DIR
 export DJANGO_SETTINGS_MODULE=billing.settings.local VAULT_BACKEND=embedded PYTHONUNBUFFERED=1
+unset SURFACES
 
 if ! [[ $PORT =~ ^[1-9][0-9]{0,4}$ ]] || ((PORT > 65535)); then
 	fail "PORT must be a number from 1 to 65535, not '$PORT'."
@@ -21,21 +20,24 @@ for _ in 1 2 3 4 5 6; do
 	sleep 0.5
 done
 ! is_taken || fail "Port $PORT is taken by another program. Choose one: PORT=$((PORT == 65535 ? 8001 : PORT + 1)) make run"
-
+# Orders, keys and the embedded vault are for this user alone.
+if ! (umask 077 && mkdir -p "$DATA_DIR" 2>/dev/null) || ! [ -w "$DATA_DIR" ]; then
+	fail "The data folder cannot be written: $DATA_DIR. Choose another: DATA_DIR=/path make run"
+fi
 deploy/setup/venv.sh run
-mkdir -p "$DATA_DIR" || fail "DATA_DIR cannot be written: $DATA_DIR"
+umask 077
 manage() { .venv/bin/python manage.py "$@"; }
 
 say "Bringing the database up to date"
 manage migrate --verbosity 0
 say "Provisioning the embedded vault"
-manage vault_provision
-# Hashing and compressing a thousand files is the slow part of a second start.
-stamp=$(cat requirements.txt <(find . -path ./.venv -prune -o -path ./.git -prune -o -path "*/static/*" -type f \
-	-not -path "$DATA_DIR/*" -print0 | sort -z | xargs -0r sha256sum) | sha256sum)
+manage vault_provision | sed '/^unchanged/d'
+# Hashing and compressing a thousand files is the slow part of a start.
+stamp=$(cat requirements.txt <(find static orders vault -type f -path "*static/*" -print0 | sort -z | xargs -0r sha256sum) |
+	sha256sum)
 if [ "$(cat "$DATA_DIR/static.stamp" 2>/dev/null)" != "$stamp" ]; then
 	say "Collecting static files"
-	manage collectstatic --no-input --clear --verbosity 0
+	manage collectstatic --no-input --verbosity 0
 	printf '%s\n' "$stamp" >"$DATA_DIR/static.stamp"
 fi
 say "Filling in the demo data"

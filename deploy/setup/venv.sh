@@ -47,7 +47,7 @@ if [ -e .venv/.incomplete ] || ! is_new_enough .venv/bin/python; then
 		fail "Python's venv module is missing. Run this, then try again: $(apt_line python3-venv)"
 	fi
 	say "Making .venv with $("$python" --version)"
-	rm -rf .venv
+	rm -rf .venv 2>/dev/null || fail "An old .venv is in the way and cannot be removed by $(id -un): $PWD/.venv"
 	mkdir .venv
 	touch .venv/.incomplete
 	"$python" -m venv .venv

@@ -34,7 +34,7 @@ def password_of(email: str, output: str) -> str:
 
 
 def token_in(output: str) -> str:
-    return re.search(r"API token  (\S+)", output).group(1)
+    return re.search(r"API token\s+(\S+)", output).group(1)
 
 
 def test_what_is_printed_signs_in(demo, client):

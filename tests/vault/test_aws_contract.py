@@ -25,6 +25,11 @@ from tests.vault.embedded.sessions import (
 CONTEXT = {"token": "tok1", "table": TABLE}
 
 
+@pytest.fixture(autouse=True)
+def vault_settings():
+    """These tests stand below the vault: no settings, no provisioned vault."""
+
+
 @pytest.fixture(params=["embedded", "moto"])
 def aws_session(request, tmp_path):
     if request.param == "embedded":

@@ -44,9 +44,9 @@ def test_an_emulator_endpoint_is_warned_of(settings):
     assert checks.check_deployment(None) == [checks.W_ENDPOINT]
 
 
-def test_mysql_without_tls_is_warned_of(settings):
+def test_mysql_without_tls_is_warned_of(settings, monkeypatch):
     settings.VAULT = GOOD
-    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.mysql", "OPTIONS": {}}}
+    monkeypatch.setitem(settings.DATABASES, "other", {"ENGINE": "django.db.backends.mysql", "OPTIONS": {}})
     assert checks.check_deployment(None) == [checks.W_DATABASE_TLS]
 
 
@@ -72,7 +72,7 @@ def declare(**fields):
 @pytest.mark.parametrize(
     ("field", "ids"),
     [
-        pytest.param(lambda: PANField(), [], id="smallest"),
+        pytest.param(PANField, [], id="smallest"),
         pytest.param(lambda: PANField(brand_field="nowhere"), ["vault.E101"], id="no-such-field"),
         pytest.param(lambda: PANField(last4_field="number"), ["vault.E101"], id="not-a-char-field"),
         pytest.param(lambda: PANField(blank=True), ["vault.E102"], id="blank-without-null"),

@@ -67,9 +67,10 @@ def test_luhn_agrees_with_an_independent_implementation(digits):
 @hypothesis_settings(database=None)
 def test_any_text_is_a_card_number_or_refused(text):
     try:
-        assert PAN(text).expose().isascii()
-    except InvalidPAN as error:
-        assert str(error) == error.problem.message
+        pan = PAN(text)
+    except InvalidPAN:
+        return
+    assert pan.expose().isascii()
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ WRITTEN = {
     "among lines": f"a\n{VISA}\nb",
     "after a date": f"2026-05-30 {grouped(VISA, ' ')}",
     "amount": f"{VISA}.00",
+    "in the shape of an IBAN": f"AB12 {grouped(VISA, ' ')}",
 }
 
 

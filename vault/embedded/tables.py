@@ -181,8 +181,8 @@ def describe_table(call: Call) -> dict[str, Any]:
 def update_table(call: Call) -> dict[str, Any]:
     table = find(call, call.parameters["TableName"])
     protection = call.parameters.get("DeletionProtectionEnabled")
-    if protection is None and "SSESpecification" not in call.parameters:
-        raise invalid("UpdateTable needs DeletionProtectionEnabled or SSESpecification.")
+    if call.parameters.keys() == {"TableName"}:
+        raise invalid("UpdateTable needs a setting to change.")
     if protection is not None:
         table.details["DeletionProtectionEnabled"] = protection
     if "SSESpecification" in call.parameters:
@@ -267,7 +267,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "DescribeTable": Operation(describe_table, Shape(("TableName",))),
     "UpdateTable": Operation(
-        update_table, Shape(("TableName",), ("DeletionProtectionEnabled", "SSESpecification")), writes=True
+        update_table,
+        Shape(("TableName",), ("DeletionProtectionEnabled", "SSESpecification"), {"BillingMode": ("PAY_PER_REQUEST",)}),
+        writes=True,
     ),
     "DeleteTable": Operation(delete_table, Shape(("TableName",)), writes=True),
     "ListTables": Operation(list_tables, Shape((), ("Limit", "ExclusiveStartTableName"))),

@@ -78,15 +78,17 @@ class Command(BaseCommand):
         self._show(options["url"].rstrip("/"), customer, staff, token, f"{issued.expiry:%Y-%m-%d %H:%M} UTC")
 
     def _show(self, url: str, customer: User, staff: User, token: str, expiry: str) -> None:
-        pages = {"Orders": "orders:overview", "Admin": "admin:index", "API": "schema"}
+        pages = {"Orders": "orders:overview", "Admin": "admin:index", "API schema": "schema"}
+        self.stdout.write("")
         for label, name in pages.items():
-            self.stdout.write(f"  {label:<10} {url}{reverse(name)}")
+            self.stdout.write(f"  {label:<12} {url}{reverse(name)}")
         self.stdout.write("")
         for label, user in (("Customer", customer), ("Staff", staff)):
-            self.stdout.write(f"  {label:<10} {user.email}  {_password(user.email)}")
-        self.stdout.write(f"  API token  {token}  (until {expiry})")
+            self.stdout.write(f"  {label:<12} {user.email}  {_password(user.email)}")
+        self.stdout.write(f"  API token    {token}  (until {expiry})")
         self.stdout.write("")
         self.stdout.write(f"  curl -H 'Authorization: Token {token}' {url}{reverse('api_orders:orders')}")
+        self.stdout.write("")
 
 
 def _person(username: str, email: str, *, is_staff: bool = False) -> User:

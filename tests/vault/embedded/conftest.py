@@ -3,6 +3,11 @@ import pytest
 from tests.vault.embedded import sessions
 
 
+@pytest.fixture(autouse=True)
+def vault_settings():
+    """These tests stand below the vault: no settings, no provisioned vault."""
+
+
 @pytest.fixture
 def directory(tmp_path):
     return tmp_path / "vault"

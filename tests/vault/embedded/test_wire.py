@@ -1,14 +1,16 @@
 """What the engine does not implement it refuses, and nothing reaches the network: sockets are closed in these tests."""
 
+import io
 import socket
 
 import botocore.session
 import pytest
 from botocore import UNSIGNED
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
-from tests.vault.embedded.sessions import ABSENT, TABLE, code_of, create_table, item, key, put
+from tests.vault.embedded.sessions import ABSENT, TABLE, code_of, create_table, item, key, put, scan
 from vault.embedded import ServiceNotEmbedded, database
 
 RANGED = [{"AttributeName": "token", "KeyType": "HASH"}, {"AttributeName": "part", "KeyType": "RANGE"}]
@@ -57,7 +59,8 @@ UNKNOWN_PARAMETERS = [
     ("scan", {"FilterExpression": "attribute_exists(sealed)"}, "FilterExpression"),
     ("scan", {"IndexName": "fingerprints"}, "IndexName"),
     ("update_table", {"StreamSpecification": {"StreamEnabled": True}}, "StreamSpecification"),
-    ("update_table", {"SSESpecification": {"Enabled": True}}, "SSESpecification"),
+    ("update_table", {"SSESpecification": {"Enabled": True, "SSEType": "AES256"}}, "SSEType"),
+    ("update_table", {"BillingMode": "PROVISIONED"}, "BillingMode"),
 ]
 
 
@@ -125,12 +128,15 @@ def test_arn_of_another_account_is_unknown(dynamodb):
     assert code_of(dynamodb.list_tags_of_resource, ResourceArn=arn) == "ResourceNotFoundException"
 
 
-def test_encryption_under_a_key_is_taken_back(session, dynamodb):
-    key_id = session.client("kms").create_key()["KeyMetadata"]["KeyId"]
-    dynamodb.update_table(TableName=TABLE, SSESpecification={"Enabled": True, "KMSMasterKeyId": key_id})
-    assert dynamodb.describe_table(TableName=TABLE)["Table"]["SSEDescription"]["KMSMasterKeyArn"].endswith(key_id)
-    dynamodb.update_table(TableName=TABLE, SSESpecification={"Enabled": False})
-    assert "SSEDescription" not in dynamodb.describe_table(TableName=TABLE)["Table"]
+def test_key_of_a_table_changes(session, dynamodb):
+    def arn_after(**specification):
+        dynamodb.update_table(TableName=TABLE, SSESpecification=specification)
+        return dynamodb.describe_table(TableName=TABLE)["Table"].get("SSEDescription", {}).get("KMSMasterKeyArn")
+
+    own = session.client("kms").create_key()["KeyMetadata"]
+    assert arn_after(Enabled=True, SSEType="KMS").endswith("alias/aws/dynamodb")
+    assert arn_after(Enabled=True, KMSMasterKeyId=own["KeyId"]) == own["Arn"]
+    assert arn_after(Enabled=False) is None
 
 
 TABLES = [
@@ -163,6 +169,32 @@ def test_messages_hold_no_value(dynamodb):
     with pytest.raises(ClientError) as cancelled:
         dynamodb.transact_write_items(TransactItems=[put("hidden", **ABSENT)])
     assert "hidden" not in f"{conditional.value.response} {cancelled.value.response}"
+
+
+class Body(io.BytesIO):
+    def stream(self):
+        yield self.read()
+
+
+def throttle(request, **_):
+    return AWSResponse(request.url, 400, {}, Body(b'{"__type": "ThrottlingException"}'))
+
+
+def time_out(request, **_):
+    raise ReadTimeoutError(endpoint_url=request.url)
+
+
+FAULTS = [("answer", throttle, ClientError), ("exception", time_out, ReadTimeoutError)]
+
+
+@pytest.mark.parametrize("event", ["before-send", "before-send.dynamodb", "before-send.dynamodb.PutItem"])
+@pytest.mark.parametrize(("fault", "error"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
+def test_fault_injected_on_the_wire_stops_the_request(dynamodb, event, fault, error):
+    dynamodb.meta.events.register(event, fault)
+    with pytest.raises(error):
+        dynamodb.put_item(TableName=TABLE, Item=item("a"))
+    dynamodb.meta.events.unregister(event, fault)
+    assert scan(dynamodb) == []
 
 
 def test_answer_is_shaped_as_http(dynamodb):

@@ -1,0 +1,65 @@
+"""What tests need to exist before they begin."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+from django.contrib.auth.models import Permission, User
+from django.utils import timezone
+from knox.models import AuthToken
+from rest_framework.test import APIClient
+
+from orders.models import Order, SavedCard
+from vault import services
+from vault.expiry import last_day_of_month
+from vault.pan import PAN
+
+CONTENT = {"name": "Milk jug", "description": "Half a liter", "amount": Decimal("24.90"), "currency": "EUR"}
+
+
+def make_user(name="ada", *rights, **fields) -> User:
+    """A user with the given rights, such as `orders.view_order`."""
+    user = User.objects.create_user(name, f"{name}@example.com", **fields)
+    for right in rights:
+        app_label, codename = right.split(".")
+        user.user_permissions.add(Permission.objects.get(content_type__app_label=app_label, codename=codename))
+    return user
+
+
+def make_card(digits):
+    """A card in the vault."""
+    return services.tokenize(PAN(digits)).card
+
+
+def make_saved_card(customer, digits, expires=None) -> SavedCard:
+    return SavedCard.objects.create(customer=customer, card=make_card(digits), expires=expires)
+
+
+def make_order(customer, card, **fields) -> Order:
+    return Order.objects.create(customer=customer, card=card, **(CONTENT | fields))
+
+
+def make_orders(count, customer, card) -> list[Order]:
+    """Orders of one customer a minute apart, the newest first."""
+    now = timezone.now()
+    return Order.objects.bulk_create(
+        Order(customer=customer, card=card, placed_at=now - timedelta(minutes=number), **CONTENT)
+        for number in range(count)
+    )
+
+
+def client_of(user) -> APIClient:
+    """A client of the API, signed in with a token as a service account is."""
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {AuthToken.objects.create(user)[1]}")
+    return client
+
+
+def next_year() -> date:
+    """The expiry of a card that is good for another year."""
+    today = timezone.localdate()
+    return last_day_of_month(today.replace(year=today.year + 1, day=1))
+
+
+def last_month() -> date:
+    """The expiry of a card that is just over."""
+    return timezone.localdate().replace(day=1) - timedelta(days=1)

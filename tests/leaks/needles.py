@@ -1,0 +1,131 @@
+"""How a card number looks in bytes: every spelling, and every part that says more than BIN and last four.
+
+What a part may be, so that a test run of a thousand tests has no false alarm. Chance is counted per place where a
+part could start, for one canary:
+
+* 9 digits in a row say more than an eight-digit BIN, and last4 is none of them: 1e-9 a place in random decimal text,
+  of which a test writes some thousand places (times, sizes, keys).
+* 6 digits in base64 are 8 characters, 48 bits; 10 digits in packed decimal are 40 bits; digests are cut at 60 or more.
+  A megabyte of ciphertext matches with a chance of 1e-5 or less.
+* The last 5 to 8 digits are a common number: 1e-5 for each. They count where they are all there is (a cell, an
+  attribute, a JSON string) or stand behind a mask ("•••• 12345"). 7 or 8 at the end of a longer number always count.
+* Digits of fewer than three kinds, such as zeros, are in everything: those parts count only as the whole number.
+"""
+
+import hashlib
+import re
+from base64 import b64encode
+from typing import NamedTuple
+
+BIN_LENGTH = 8
+LAST_LENGTH = 4
+PART = BIN_LENGTH + 1
+BASE64_PART = 6
+PACKED_PART = 10
+SUFFIXES = range(PART - 1, LAST_LENGTH, -1)
+ALWAYS_SUFFIXES = (8, 7)
+MIN_KINDS = 3
+DIGESTS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
+DIGEST_BYTES = 8
+
+# One of these between the cells of a record makes each a value of its own.
+CELL = b"\x1f"
+_MASK = rb"(?:\xe2\x80\xa2|\xe2\x80\xa6|\*|(?<!0)[xX]|\.\.)[ -]?"
+_BEFORE = rb"(?:(?<=[>\"'=\x1f])|^)"
+_AFTER = rb"(?=[<\"'&;\x1f]|$)"
+
+
+class Needle(NamedTuple):
+    """The patterns of one spelling; `in_text` if it can also turn up in text that had to be decoded first."""
+
+    spelling: str
+    patterns: tuple[bytes, ...]
+    in_text: bool
+
+    def count(self, haystack: bytes) -> int:
+        """How often it is there at least: one number matches several patterns."""
+        return max((haystack.count(pattern) for pattern in self.patterns if pattern in haystack), default=0)
+
+
+class Suffix(NamedTuple):
+    """The end of the number, longer than last4, where it is not there by chance."""
+
+    shortest: bytes
+    pattern: re.Pattern[bytes]
+    spelling: str = "more than last4"
+    in_text: bool = True
+
+    def count(self, haystack: bytes) -> int:
+        return len(self.pattern.findall(haystack)) if self.shortest in haystack else 0
+
+
+def needles(digits: str) -> list[Needle | Suffix]:
+    """Everything that gives `digits` away."""
+    parts = _parts(digits, PART)
+    found: list[Needle | Suffix] = [
+        Needle("plain digits", _encoded(parts), in_text=True),
+        Needle("reversed digits", _encoded(part[::-1] for part in parts), in_text=True),
+        Needle("hex", _encoded(part.encode().hex() for part in parts), in_text=True),
+        Needle("base64", tuple(b64encode(part.encode()) for part in _base64_parts(digits)), in_text=True),
+        Needle("packed decimal", tuple(_packed(digits)), in_text=False),
+        Needle("binary integer", _integers(digits), in_text=False),
+        Needle("unkeyed digest", tuple(_digests(digits)), in_text=True),
+    ]
+    return [*found, *_suffix(digits)]
+
+
+def _parts(digits: str, length: int) -> list[str]:
+    windows = {digits[start : start + length] for start in range(len(digits) - length + 1)}
+    return [digits, *(window for window in windows if len(set(window)) >= MIN_KINDS)]
+
+
+def _encoded(parts) -> tuple[bytes, ...]:
+    return tuple(part.encode() for part in parts)
+
+
+def _base64_parts(digits: str) -> list[str]:
+    """Whole triples of digits, of which each alignment of base64 has some; none that are in the BIN alone."""
+    starts = range(BIN_LENGTH - BASE64_PART + 1, len(digits) - BASE64_PART + 1)
+    windows = (digits[start : start + BASE64_PART] for start in starts)
+    return [window for window in windows if len(set(window)) >= MIN_KINDS] or [digits[: len(digits) // 3 * 3]]
+
+
+def _packed(digits: str):
+    for part in _parts(digits, PACKED_PART):
+        # A number of odd length is padded with an F, or with a zero before it.
+        yield bytes.fromhex(part if len(part) % 2 == 0 else f"{part}f")
+        if len(part) % 2:
+            yield bytes.fromhex(f"0{part}")
+
+
+def _integers(digits: str) -> tuple[bytes, ...]:
+    number = int(digits)
+    length = (number.bit_length() + 7) // 8
+    return number.to_bytes(length, "big"), number.to_bytes(length, "little")
+
+
+def _digests(digits: str):
+    for name in DIGESTS:
+        digest = hashlib.new(name, digits.encode(), usedforsecurity=False).digest()
+        yield digest[:DIGEST_BYTES]
+        yield digest[:DIGEST_BYTES].hex().encode()
+        yield digest[:DIGEST_BYTES].hex().upper().encode()
+        # Ten characters are whole bytes and a half: the same whatever follows.
+        yield b64encode(digest)[:10]
+        yield b64encode(digest, altchars=b"-_")[:10]
+
+
+def _suffix(digits: str) -> list[Suffix]:
+    ends = [digits[-length:].encode() for length in SUFFIXES]
+    if len(set(ends[-1])) < MIN_KINDS:
+        return []
+    some = rb"(?:" + b"|".join(ends) + rb")"
+    always = b"|".join(digits[-length:].encode() for length in ALWAYS_SUFFIXES)
+    return [
+        Suffix(
+            ends[-1],
+            re.compile(
+                _MASK + some + rb"(?![0-9])|" + _BEFORE + some + _AFTER + rb"|(?:" + always + rb")(?![0-9])",
+            ),
+        )
+    ]

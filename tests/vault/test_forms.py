@@ -1,0 +1,51 @@
+from datetime import date
+
+import pytest
+from django import forms
+
+from vault.exceptions import PANProblem
+from vault.forms import ExpiryFormField, PANFormField
+from vault.pan import PAN
+from vault.validators import NoPANValidator, validate_no_pan
+
+
+class CardForm(forms.Form):
+    card = PANFormField()
+    expires = ExpiryFormField()
+
+
+def test_clean_values_are_a_card_number_and_a_day(canary):
+    digits = canary("form")
+    form = CardForm({"card": digits, "expires": "12/99"})
+    assert form.is_valid()
+    assert form.cleaned_data == {"card": PAN(digits), "expires": date(2099, 12, 31)}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"), [("", "EMPTY"), ("4x", "CHARACTERS"), ("41", "LENGTH"), ("4" * 16, "CHECKSUM")]
+)
+def test_errors_are_constants_and_nothing_is_shown_again(text, problem):
+    form = CardForm({"card": text, "expires": "99/99"})
+    assert form.errors["card"] == [PANProblem[problem].message]
+    assert 'value="' not in str(form["card"]) + str(form["expires"])
+
+
+@pytest.mark.parametrize(("text", "code"), [("", "required"), ("soon", "invalid"), ("01/20", "expired")])
+def test_expiry_errors(text, code):
+    form = CardForm({"expires": text})
+    assert form.errors.as_data()["expires"][0].code == code
+
+
+def test_an_initial_value_is_not_shown_and_may_be_kept(canary):
+    form = CardForm({"expires": "12/99"}, initial={"card": PAN(canary("initial"))})
+    assert form.is_valid()
+    assert "value=" not in str(form["card"])
+    assert not PANFormField().has_changed(None, "")
+
+
+def test_a_card_number_in_other_text_is_refused_and_not_quoted(canary):
+    with pytest.raises(forms.ValidationError) as caught:
+        validate_no_pan(f"my card {canary('text')}")
+    assert caught.value.code == "contains_pan"
+    validate_no_pan("order 12")
+    assert len({NoPANValidator(), validate_no_pan}) == 1
