@@ -17,7 +17,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
     DATABASES["default"]["OPTIONS"]["ssl"] = {"ca": env.str("DATABASE_CA")}
     DATABASES["default"]["OPTIONS"]["ssl_mode"] = "VERIFY_IDENTITY"
 
-SECURE_SSL_REDIRECT = False  # a card sent over plain HTTP is refused by the load balancer and below, not redirected
+SECURE_SSL_REDIRECT = True
+# The load balancer asks these over plain HTTP from within the network.
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 63_072_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True

@@ -9,7 +9,7 @@ import html
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote_to_bytes
 
 MAX_DEPTH = 3
@@ -43,8 +43,16 @@ def _fold_table() -> dict[bytes, bytes]:
     return table
 
 
+def _alternatives(sequences: Iterable[bytes]) -> bytes:
+    """A pattern of few branches: all last bytes that may follow the same beginning in one class."""
+    by_beginning: dict[bytes, bytes] = {}
+    for sequence in sequences:
+        by_beginning[sequence[:-1]] = by_beginning.get(sequence[:-1], b"") + re.escape(sequence[-1:])
+    return b"|".join(re.escape(beginning) + b"[" + last + b"]" for beginning, last in by_beginning.items())
+
+
 _FOLDED = _fold_table()
-_FOLDABLE = re.compile(b"|".join(re.escape(sequence) for sequence in _FOLDED))
+_FOLDABLE = re.compile(_alternatives(_FOLDED))
 
 
 def texts(blob: bytes) -> Iterator[tuple[str, bytes]]:
