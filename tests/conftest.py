@@ -1,25 +1,84 @@
-"""Fixtures of every test."""
+"""Fixtures for every test. The leak scanner is on for each of them: see `tests.leaks`."""
 
-import itertools
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import hypothesis
 import pytest
+from django.test import override_settings
 
-from tests.cards import CANARY_BIN, with_check_digit
+from tests.cards import NUMBERS
+from tests.leaks import LeakFound, Scanner, Sink, remains, sinks
 from tests.vaults import any_vault, provisioned_folder, vault, vault_settings
 from tests.wire import wire
 
-__all__ = ["any_vault", "canary", "provisioned_folder", "vault", "vault_settings", "wire"]
+__all__ = ["any_vault", "provisioned_folder", "vault", "vault_settings", "wire"]
+
+# No database: examples would be kept in the repository. No deadline: a busy machine is no bug.
+hypothesis.settings.register_profile("tests", database=None, deadline=None)
+hypothesis.settings.load_profile("tests")
+
+SCANNER = pytest.StashKey[Scanner]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_dir(tmp_path_factory) -> Iterator[Path]:
+    """The folder for data of this test run; nothing is written into the repository's own."""
+    folder = tmp_path_factory.mktemp("data")
+    with override_settings(DATA_DIR=folder, MEDIA_ROOT=folder / "media"):
+        yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def leak_sinks() -> Iterator[None]:
+    """Everything through which digits could leave is listened to while tests run."""
+    with sinks.installed():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def leaks(request, leak_sinks) -> Iterator[Scanner]:
+    """The leak scanner of this test: `leaks.watch(digits, label=...)`, `leaks.allow(label, sink=..., reason=...)`."""
+    scanner = request.node.stash[SCANNER] = Scanner(seed=request.node.nodeid)
+    with sinks.feeding(scanner):
+        yield scanner
 
 
 @pytest.fixture
-def canary(request) -> Callable[[str], str]:
-    """Draws card numbers that no other test uses; the label says where the number goes in."""
-    numbers = itertools.count()
+def canary(leaks) -> Callable[[str], str]:
+    """`canary("order form")` is a fresh card number that must not turn up anywhere; the label says where it goes in."""
+    return leaks.canary
 
-    def draw(label: str) -> str:
-        source = random.Random(f"{request.node.nodeid} {label} {next(numbers)}")  # noqa: S311 - repeatable on purpose
-        return with_check_digit(CANARY_BIN + "".join(source.choices("0123456789", k=7)))
 
-    return draw
+@pytest.fixture
+def card(leaks) -> Callable[[str], str]:
+    """`card("amex")` is a published test number of that brand, watched like a canary."""
+    return lambda brand: leaks.watch(NUMBERS[brand][0], label=f"{brand} test card")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item):
+    """Search for leaks when the test has passed, and while its database still stands."""
+    result = yield
+    if (scanner := item.stash.get(SCANNER, None)) and scanner.is_armed:
+        _record_captured_output(item, scanner)
+        folders = [item.funcargs[name] for name in ("data_dir", "tmp_path") if name in item.funcargs]
+        remains.collect(scanner, folders)
+        _fail_on_leaks(item, scanner)
+    return result
+
+
+def _fail_on_leaks(item, scanner: Scanner) -> None:
+    try:
+        scanner.check()
+    except LeakFound:
+        # Pytest shows what a failed test printed, and that may be the leak.
+        item._report_sections.clear()
+        raise
+
+
+def _record_captured_output(item, scanner: Scanner) -> None:
+    # This hook is outside pytest's capture, so the output of set-up and call has been filed by now.
+    for _, kind, content in item._report_sections:
+        if kind in (Sink.STDOUT, Sink.STDERR):
+            scanner.record(Sink(kind), content)

@@ -50,6 +50,7 @@ def make_orders(count, customer, card) -> list[Order]:
 def client_of(user) -> APIClient:
     """A client of the API, signed in with a token as a service account is."""
     client = APIClient()
+    client.default_format = "json"
     client.credentials(HTTP_AUTHORIZATION=f"Token {AuthToken.objects.create(user)[1]}")
     return client
 

@@ -87,7 +87,8 @@ def _base64_parts(digits: str) -> list[str]:
     """Whole triples of digits, of which each alignment of base64 has some; none that are in the BIN alone."""
     starts = range(BIN_LENGTH - BASE64_PART + 1, len(digits) - BASE64_PART + 1)
     windows = (digits[start : start + BASE64_PART] for start in starts)
-    return [window for window in windows if len(set(window)) >= MIN_KINDS] or [digits[: len(digits) // 3 * 3]]
+    telling = [window for window in windows if len(set(window)) >= MIN_KINDS]
+    return telling or [digits[start : len(digits) - (len(digits) - start) % 3] for start in range(3)]
 
 
 def _packed(digits: str):

@@ -1,9 +1,11 @@
 """Compares what a test wrote with the card numbers that went into it, and reports label and sink, never digits."""
 
 import re
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,9 @@ from tests.leaks.needles import CELL, needles
 # Above this much a test's output is searched while it runs, so that a large one needs no large memory.
 MAX_PENDING = 8 * 1024 * 1024
 MAX_DEPTH = 8
+PACKED = "packed"
+# The readings whose bytes are as they were written.
+BINARY = ("", PACKED)
 
 
 class Sink(StrEnum):
@@ -48,7 +53,9 @@ class Scanner:
     """The card numbers of one test, and everything that it wrote since the first of them."""
 
     def __init__(self, seed: str) -> None:
+        self.started = time.time()
         self.databases: set[str] = set()
+        self.files: set[Path] = set()
         self._mint = Mint(seed)
         self._needles: dict[tuple[str, str], list] = {}
         self._allowed: dict[tuple[str, Sink], str] = {}
@@ -69,7 +76,7 @@ class Scanner:
     def watch(self, digits: str, *, label: str) -> str:
         """Look for this card number too; given back for use."""
         assert re.fullmatch("[0-9]{12,19}", digits), "Only card numbers can be watched."
-        self._needles.setdefault((label, digits), []).extend(needles(digits))
+        self._needles[label, digits] = needles(digits)
         return digits
 
     def allow(self, label: str, *, sink: Sink | str, reason: str) -> None:
@@ -124,28 +131,31 @@ class Scanner:
             self._found[label, *key, spelling] += times
 
     def _matches(self, blob: bytes) -> Counter[tuple[str, str]]:
+        """The most direct spelling of each number in `blob`, and how often it is there."""
         matches: Counter[tuple[str, str]] = Counter()
-        for packing, inner in [("", blob), *(("packed ", inner) for inner in readings.unpacked(blob))]:
-            seen = set()
-            for disguise, text in readings.texts(inner):
-                for label, needle in self._text_needles(disguise):
-                    # What is in plain sight is still there when a disguise has been taken off.
-                    if (label, needle.spelling) not in seen and (times := needle.count(text)):
-                        seen.add((label, needle.spelling))
-                        matches[label, f"{packing}{disguise} {needle.spelling}".strip()] += times
+        sought = dict(self._needles)
+        for disguise, text in _views(blob):
+            for (label, digits), known in list(sought.items()):
+                for needle in known:
+                    if (needle.in_text or disguise in BINARY) and (times := needle.count(text)):
+                        matches[label, f"{disguise} {needle.spelling}".strip()] += times
+                        del sought[label, digits]
+                        break
         return matches
-
-    def _text_needles(self, disguise: str) -> Iterator:
-        for (label, _), all_needles in self._needles.items():
-            for needle in all_needles:
-                if needle.in_text or not disguise:
-                    yield label, needle
 
     def _described(self, where: str) -> str:
         if not where:
             return ""
         # A file may be called after a card, so the name is under the same suspicion.
         return " (name withheld)" if self._matches(where.encode("utf-8", "replace")) else f" ({where})"
+
+
+def _views(blob: bytes) -> Iterator[tuple[str, bytes]]:
+    """Everything that can be read in `blob`, with the name of what it is disguised as."""
+    yield from readings.texts(blob)
+    for inner in readings.unpacked(blob):
+        for disguise, text in readings.texts(inner):
+            yield f"{PACKED} {disguise}".rstrip(), text
 
 
 def _values(data: object, depth: int = 0) -> Iterator[bytes]:

@@ -28,7 +28,6 @@ OWN_LOGGERS = frozenset({"vault", "orders", "billing"})
 _RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 _scanners: list[Scanner] = []
-_written_files: set[str] = set()
 
 
 @contextmanager
@@ -124,7 +123,9 @@ def _product_handlers(logger: logging.Logger | None) -> Iterator[logging.Handler
 def _everything_in(record: logging.LogRecord) -> list[object]:
     # Not exc_info, the object: the formatter's text of it is what a log gets.
     extras = {name: value for name, value in vars(record).items() if name not in _RECORD_ATTRIBUTES}
-    plain = {name: value for name, value in extras.items() if isinstance(value, str | bytes | int | list | dict | tuple)}
+    plain = {
+        name: value for name, value in extras.items() if isinstance(value, str | bytes | int | list | dict | tuple)
+    }
     text = logging.Formatter().format(logging.makeLogRecord(vars(record)))
     return [text, str(record.msg), repr(record.args), record.args, plain]
 
@@ -250,27 +251,22 @@ _HOOKS = (
 # --- Files ---------------------------------------------------------------------------------------------------------
 
 
-def written_files() -> set[Path]:
-    """Every file that this process opened for writing while a scanner was armed, and every SQLite file ever opened."""
-    return {Path(os.fsdecode(name)) for name in _written_files}
-
-
 def _audit(event: str, args: tuple) -> None:
-    if event == "open":
-        path, _, flags = args
-        if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and _is_listening():
-            _remember(path)
+    if not _scanners:
+        return
+    if event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        _remember(args[0])
+    elif event == "os.rename":
+        _remember(args[1])
     elif event == "sqlite3.connect":
         for suffix in ("", "-wal", "-journal"):
             _remember(args[0], suffix)
-    elif event == "os.rename" and _is_listening():
-        _remember(args[1])
 
 
 def _remember(path: object, suffix: str = "") -> None:
-    # An open file descriptor has a number for a name.
+    # A file that is open already has a number for a name.
     if isinstance(path, str | bytes | os.PathLike):
-        _written_files.add(os.path.abspath(os.fsdecode(path)) + suffix)  # noqa: PTH100 - runs at every open()
+        _scanners[-1].files.add(Path(os.fsdecode(path) + suffix).absolute())
 
 
 # An audit hook cannot be taken out again, so it is put in once.

@@ -190,7 +190,15 @@ def test_redact_masks_a_number_of_no_known_brand():
     assert redact(with_check_digit("911111111111111")).startswith("[card")
 
 
-@pytest.mark.parametrize("text", [str(Token.generate()), str(uuid.uuid4()), INNOCENT["UUID of digits"], "0" * 16])
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(str(Token.generate()), id="token"),
+        pytest.param(str(uuid.uuid4()), id="uuid"),
+        INNOCENT["UUID of digits"],
+        "0" * 16,
+    ],
+)
 def test_redact_leaves_tokens_and_uuids(text):
     assert redact(text) == text
 

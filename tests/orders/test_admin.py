@@ -1,0 +1,141 @@
+import pytest
+from django.contrib.admin.models import LogEntry
+
+from orders.models import Order, SavedCard
+from tests.factories import make_card, make_order, make_orders, make_saved_card, make_user
+
+pytestmark = pytest.mark.django_db
+ORDERS, SAVED = "/admin/orders/order/", "/admin/orders/savedcard/"
+LISTS = [ORDERS, SAVED]
+
+
+@pytest.fixture
+def order(canary):
+    ada = make_user()
+    return make_order(ada, make_saved_card(ada, canary("order")).card)
+
+
+@pytest.fixture
+def clerk(client):
+    """May look, and nothing else."""
+    client.force_login(make_user("clerk", "orders.view_order", "orders.view_savedcard", is_staff=True))
+    return client
+
+
+@pytest.fixture
+def editor(client):
+    client.force_login(make_user("editor", "orders.view_order", "orders.change_order", is_staff=True))
+    return client
+
+
+@pytest.mark.parametrize("field", ["public_id", "name", "customer", "username", "last4"])
+def test_an_order_is_found_by(clerk, order, canary, field):
+    make_order(make_user("bob"), make_card(canary("other")), name="Grinder")
+    words = {
+        "public_id": order.public_id,
+        "name": "milk",
+        "customer": "ada@example.com",
+        "username": "ada",
+        "last4": order.card.last4,
+    }
+    page = clerk.get(ORDERS, {"q": words[field]}).text
+    assert order.public_id in page
+    assert "Grinder" not in page
+
+
+@pytest.mark.parametrize(
+    "query", ["status__exact=placed", "card_brand__exact=visa", "currency__exact=EUR", "placed_at__year=2000"]
+)
+def test_orders_are_filtered(clerk, order, query):
+    page = clerk.get(f"{ORDERS}?{query}")
+    assert page.status_code == 200
+    assert (order.public_id in page.text) is ("2000" not in query)
+
+
+def test_cards_are_shown_masked(clerk, order):
+    for address in (ORDERS, f"{ORDERS}{order.pk}/change/", SAVED, f"{SAVED}{SavedCard.objects.get().pk}/change/"):
+        assert f"Visa •••• {order.card.last4}" in clerk.get(address).text
+
+
+@pytest.mark.parametrize("address", LISTS)
+def test_a_list_costs_the_same_for_100_rows_as_for_10_and_asks_nothing_of_aws(
+    clerk, canary, wire, django_assert_max_num_queries, address
+):
+    card, counts = make_card(canary("list")), []
+    for more in (10, 90):
+        for number in range(more):
+            customer = make_user(f"{more}-{number}")
+            make_orders(1, customer, card)
+            SavedCard.objects.create(customer=customer, card=card)
+        wire.calls.clear()
+        with django_assert_max_num_queries(20) as queries:
+            page = clerk.get(address).text
+        counts.append(len(queries))
+        assert not wire.calls
+    assert page.count("action-checkbox-column") == 0
+    assert page.count(f"Visa •••• {card.last4}") == 100
+    assert counts[0] == counts[1]
+
+
+def test_who_may_look_changes_nothing(clerk, order):
+    address = f"{ORDERS}{order.pk}/change/"
+    assert 'name="name"' not in clerk.get(address).text
+    assert clerk.post(address, {"name": "Changed"}).status_code == 403
+    order.refresh_from_db()
+    assert order.name == "Milk jug"
+
+
+def test_the_texts_of_an_order_can_be_mended_and_nothing_else(editor, order):
+    before = Order.objects.values().get()
+    changes = {"name": "Milk jug, blue", "description": "", "amount": "1.00", "money": "1.00", "status": "cancelled"}
+    editor.post(f"{ORDERS}{order.pk}/change/", changes | {"card": "", "card_last4": "9999", "customer": "99"})
+    assert Order.objects.values().get() == before | {"name": "Milk jug, blue", "description": ""}
+
+
+def test_a_card_number_in_a_text_is_refused_and_not_shown_or_kept_in_the_history(editor, order, canary):
+    digits = canary("admin")
+    page = editor.post(f"{ORDERS}{order.pk}/change/", {"name": digits, "description": f"for {digits}"})
+    assert "Card numbers belong in the card field only." in page.text
+    assert digits not in page.text
+    order.refresh_from_db()
+    assert order.name == "Milk jug"
+    assert not LogEntry.objects.exists()
+
+
+def test_the_history_names_the_order_and_the_field(editor, order):
+    editor.post(f"{ORDERS}{order.pk}/change/", {"name": "Mended", "description": ""})
+    entry = LogEntry.objects.get()
+    assert entry.object_repr == order.public_id
+    assert "Name" in entry.change_message
+
+
+@pytest.mark.parametrize("address", LISTS)
+@pytest.mark.parametrize("act", ["add/", "1/delete/"])
+def test_nothing_is_added_or_deleted_even_by_a_superuser(admin_client, order, address, act):
+    path = address + act.replace("1", str((Order if address == ORDERS else SavedCard).objects.get().pk))
+    assert admin_client.get(path).status_code == admin_client.post(path, {"post": "yes"}).status_code == 403
+    answer = admin_client.post(address, {"action": "delete_selected", "_selected_action": ["1"], "post": "yes"})
+    assert "delete" not in answer.text.lower().replace("deletion", "")
+    assert Order.objects.count() == SavedCard.objects.count() == 1
+
+
+@pytest.mark.parametrize("address", LISTS)
+@pytest.mark.parametrize("staff", [False, True], ids=["customer", "staff without the right"])
+def test_the_lists_take_the_right_to(client, order, address, staff):
+    client.force_login(make_user("somebody", is_staff=staff))
+    answer = client.get(address)
+    assert answer.status_code in {302, 403}
+    assert order.public_id not in answer.text
+    assert order.card.last4 not in answer.text
+
+
+@pytest.mark.parametrize("query", ["q={}", "q=x+{}+y", "status__exact={}", "{}=1", "_changelist_filters=q%3D{}"])
+@pytest.mark.parametrize("address", LISTS)
+def test_a_card_number_in_a_search_reaches_neither_the_database_nor_the_page(
+    admin_client, canary, django_assert_max_num_queries, address, query
+):
+    digits = canary("search")
+    with django_assert_max_num_queries(10) as queries:
+        answer = admin_client.get(f"{address}?{query.format(digits)}")
+    assert (answer.status_code, answer["Location"]) == (302, address)
+    assert not any(digits in each["sql"] for each in queries.captured_queries)
