@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,9 @@ def provisioned_folder(tmp_path_factory) -> Path:
     """The folder of a provisioned embedded vault; each test works on a copy of it."""
     folder = tmp_path_factory.mktemp("vault-template") / "vault"
     provision(Vault(VaultConfig.from_settings(SETTINGS | {"BACKEND": "embedded", "EMBEDDED_DIR": str(folder)})))
+    # All of it into the main file: the log beside it goes when the engine lets go of its connection, at any time.
+    with closing(sqlite3.connect(folder / "aws.sqlite3")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return folder
 
 
@@ -46,7 +51,7 @@ def provisioned_folder(tmp_path_factory) -> Path:
 def vault_settings(settings, provisioned_folder, tmp_path_factory) -> Iterator[dict]:
     """`settings.VAULT` points at a fresh provisioned vault of this test's own."""
     folder = tmp_path_factory.mktemp("vault") / "vault"
-    shutil.copytree(provisioned_folder, folder)
+    shutil.copytree(provisioned_folder, folder, ignore=shutil.ignore_patterns("*-wal", "*-shm"))
     settings.VAULT = SETTINGS | {"BACKEND": "embedded", "EMBEDDED_DIR": str(folder)}
     yield settings.VAULT
     _vaults.clear()
