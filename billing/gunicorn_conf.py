@@ -1,6 +1,8 @@
 """How gunicorn serves this project: `gunicorn --config billing/gunicorn_conf.py billing.wsgi`."""
 
 import os
+import signal
+from typing import Any
 
 bind = f"{os.environ.get('BIND', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
@@ -32,3 +34,12 @@ logconfig_dict = {
         "gunicorn.access": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
     },
 }
+
+
+def post_worker_init(worker: Any) -> None:
+    """Leave Ctrl-C to the master, which then stops its workers.
+
+    A terminal sends it to all of them. A worker that has both signals to handle at once can wait for a lock of its own,
+    until it is killed after `graceful_timeout`.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

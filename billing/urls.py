@@ -4,6 +4,7 @@ from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
@@ -14,13 +15,24 @@ handler403 = "billing.errors.permission_denied"
 handler404 = "billing.errors.not_found"
 handler500 = "billing.errors.server_error"
 
+
+def _uncached(pattern: URLPattern | URLResolver) -> URLPattern | URLResolver:
+    """The same addresses, which no cache and no Back button keeps: allauth and the admin say so of some pages only."""
+    if isinstance(pattern, URLResolver):
+        for each in pattern.url_patterns:
+            _uncached(each)
+    else:
+        pattern.callback = never_cache(pattern.callback)
+    return pattern
+
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.live, name="healthz"),
     path("readyz", health.ready, name="readyz"),
 ]
 
 if {"web", "admin"} & set(settings.SURFACES):
-    urlpatterns.append(path("accounts/", include("allauth.urls")))
+    urlpatterns.append(_uncached(path("accounts/", include("allauth.urls"))))
 
 if "web" in settings.SURFACES:
     urlpatterns.append(path("", include("orders.urls")))
@@ -39,4 +51,4 @@ if "api" in settings.SURFACES:
 if "admin" in settings.SURFACES:
     # Through allauth's sign-in, with its rate limits and second factor, and not past it.
     admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-    urlpatterns.append(path("admin/", admin.site.urls))
+    urlpatterns.append(_uncached(path("admin/", admin.site.urls)))

@@ -57,13 +57,19 @@ def test_the_pages_of_the_accounts_look_like_ours(client, address):
         "/accounts/logout/",
     ],
 )
-def test_the_pages_of_an_account_look_like_ours(client, address):
+def test_the_pages_of_an_account_look_like_ours_and_are_not_kept(client, address):
     user = make_user(password="correct horse battery")
     client.post("/accounts/login/", {"login": user.email, "password": "correct horse battery"})
     page = client.get(address, follow=True)
     assert page.status_code == 200
     assert "css/site.css" in page.text
     assert user.email in page.text
+    assert "no-store" in page["Cache-Control"]
+
+
+@pytest.mark.parametrize("address", ["/admin/", "/admin/orders/order/", "/admin/password_change/", "/admin/auth/user/"])
+def test_no_page_of_the_admin_is_kept(admin_client, address):
+    assert "no-store" in admin_client.get(address)["Cache-Control"]
 
 
 @pytest.mark.django_db

@@ -15,6 +15,8 @@ part could start, for one canary:
 import hashlib
 import re
 from base64 import b64encode
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from typing import NamedTuple
 
 BIN_LENGTH = 8
@@ -27,12 +29,20 @@ ALWAYS_SUFFIXES = (8, 7)
 MIN_KINDS = 3
 DIGESTS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 DIGEST_BYTES = 8
+_DIGITS = re.compile(rb"[0-9]{%d,}" % PART)
 
 # One of these between the cells of a record makes each a value of its own.
 CELL = b"\x1f"
 _MASK = rb"(?:\xe2\x80\xa2|\xe2\x80\xa6|\*|(?<!0)[xX]|\.\.)[ -]?"
 _BEFORE = rb"(?:(?<=[>\"'=\x1f])|^)"
 _AFTER = rb"(?=[<\"'&;\x1f]|$)"
+
+
+class Number(NamedTuple):
+    """A card number that is looked for, and what the test calls it."""
+
+    label: str
+    digits: str
 
 
 class Needle(NamedTuple):
@@ -59,19 +69,58 @@ class Suffix(NamedTuple):
         return len(self.pattern.findall(haystack)) if self.shortest in haystack else 0
 
 
+class DigitRuns:
+    """The spellings that are digits themselves, of many numbers at once, in one pass over a text."""
+
+    def __init__(self) -> None:
+        self._owners: dict[bytes, list[tuple[str, Number]]] = defaultdict(list)
+        self._lengths: set[int] = set()
+
+    def add(self, number: Number) -> None:
+        for spelling, patterns in _digit_spellings(number.digits):
+            for pattern in patterns:
+                self._owners[pattern].append((spelling, number))
+                self._lengths.add(len(pattern))
+
+    def find(self, haystack: bytes) -> dict[Number, tuple[str, int]]:
+        """Each number that is there, how it is spelled, and how often it is there at least."""
+        hits: dict[tuple[str, Number], Counter[bytes]] = defaultdict(Counter)
+        for window in self._windows(haystack):
+            for owner in self._owners.get(window, ()):
+                hits[owner][window] += 1
+        found: dict[Number, tuple[str, int]] = {}
+        claimed: set[bytes] = set()
+        # Canaries begin alike. The one of which there is more is the one that leaked.
+        for (spelling, number), windows in sorted(hits.items(), key=lambda hit: -len(hit[1])):
+            if not claimed.issuperset(windows):
+                claimed |= windows.keys()
+                found.setdefault(number, (spelling, max(windows.values())))
+        return found
+
+    def _windows(self, haystack: bytes) -> Iterator[bytes]:
+        for run in _DIGITS.findall(haystack):
+            for length in self._lengths:
+                for start in range(len(run) - length + 1):
+                    yield run[start : start + length]
+
+
+def _digit_spellings(digits: str) -> Iterator[tuple[str, list[bytes]]]:
+    # The whole number needs a pattern of its own only where no part of it is telling.
+    parts = _parts(digits, PART)[1:] or [digits]
+    yield "plain digits", [part.encode() for part in parts]
+    yield "reversed digits", [part[::-1].encode() for part in parts]
+    yield "hex", [part.encode().hex().encode() for part in parts]
+
+
 def needles(digits: str) -> list[Needle | Suffix]:
-    """Everything that gives `digits` away."""
-    parts = _parts(digits, PART)
-    found: list[Needle | Suffix] = [
-        Needle("plain digits", _encoded(parts), in_text=True),
-        Needle("reversed digits", _encoded(part[::-1] for part in parts), in_text=True),
-        Needle("hex", _encoded(part.encode().hex() for part in parts), in_text=True),
+    """Everything else that gives `digits` away."""
+    return [
         Needle("base64", tuple(b64encode(part.encode()) for part in _base64_parts(digits)), in_text=True),
         Needle("packed decimal", tuple(_packed(digits)), in_text=False),
         Needle("binary integer", _integers(digits), in_text=False),
         Needle("unkeyed digest", tuple(_digests(digits)), in_text=True),
+        *_suffix(digits),
     ]
-    return [*found, *_suffix(digits)]
 
 
 def _parts(digits: str, length: int) -> list[str]:
@@ -79,13 +128,9 @@ def _parts(digits: str, length: int) -> list[str]:
     return [digits, *(window for window in windows if len(set(window)) >= MIN_KINDS)]
 
 
-def _encoded(parts) -> tuple[bytes, ...]:
-    return tuple(part.encode() for part in parts)
-
-
 def _base64_parts(digits: str) -> list[str]:
-    """Whole triples of digits, of which each alignment of base64 has some; none that are in the BIN alone."""
-    starts = range(BIN_LENGTH - BASE64_PART + 1, len(digits) - BASE64_PART + 1)
+    """Two whole triples of digits, which each alignment of base64 has some of; one at least is not in the BIN."""
+    starts = range(BIN_LENGTH - BASE64_PART // 2, len(digits) - BASE64_PART + 1)
     windows = (digits[start : start + BASE64_PART] for start in starts)
     telling = [window for window in windows if len(set(window)) >= MIN_KINDS]
     return telling or [digits[start : len(digits) - (len(digits) - start) % 3] for start in range(3)]

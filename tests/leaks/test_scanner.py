@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.cards import ALL_NUMBERS, CANARY_BIN, grouped
+from tests.cards import ALL_NUMBERS, CANARY_BIN, grouped, with_check_digit
 from tests.leaks import LeakFound, Scanner, Sink
 
 FULL_WIDTH = str.maketrans("0123456789", "".join(map(chr, range(0xFF10, 0xFF1A))))
@@ -237,3 +237,20 @@ def test_a_large_output_is_searched_in_parts(scanner, monkeypatch):
         scanner.record(Sink.COMMAND, text)
 
     assert len(scanner.leaks()) == 1
+
+
+def test_of_two_numbers_that_begin_alike_the_one_that_leaked_is_named(scanner):
+    for label, account in (("kept", "100000"), ("leaked", "123456")):
+        scanner.watch(with_check_digit(f"{CANARY_BIN}1{account}"), label=label)
+
+    scanner.record(Sink.LOG, with_check_digit(f"{CANARY_BIN}1123456"))
+
+    assert scanner.leaks() == ["canary 'leaked' leaked into log as plain digits (1 time)"]
+
+
+def test_of_a_hundred_numbers_each_is_sought(scanner):
+    digits = [scanner.canary(f"row {number}") for number in range(100)]
+
+    scanner.record(Sink.COMMAND, grouped(digits[99], " "))
+
+    assert scanner.leaks() == ["canary 'row 99' leaked into command output as separated plain digits (1 time)"]

@@ -459,7 +459,9 @@ def test_every_test_is_searched(tmp_path):
     )
     (tmp_path / "test_inner.py").write_text(textwrap.dedent(INNER_TESTS))
     options = ["-p", "no:cacheprovider", "-q", f"--rootdir={tmp_path}", "-c", os.devnull, str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "DJANGO_SETTINGS_MODULE": "billing.settings.test"}
+    # A database of its own: on a server, this run would replace the one that the outer run is using.
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "DATABASE_URL": "sqlite://:memory:"}
+    environment["DJANGO_SETTINGS_MODULE"] = "billing.settings.test"
 
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options], capture_output=True, text=True, check=False, env=environment
