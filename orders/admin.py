@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from orders.forms import NoPANEcho
 from orders.models import Order, SavedCard
 from vault.admin import RefusePANSearchMixin, ViewOnlyMixin
 
 
-class OrderAdminForm(forms.ModelForm):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
-    bound_field_class = NoPANEcho
-
-
 @admin.register(Order)
 class OrderAdmin(RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
-    form = OrderAdminForm
     list_display = ("public_id", "name", "customer_email", "money", "masked_card", "status", "placed_at")
     list_filter = ("status", "card_brand", "currency", "placed_at")
     date_hierarchy = "placed_at"

@@ -13,18 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from orders.models import DESCRIPTION_LENGTH, Order, SavedCard
 from vault.forms import ExpiryFormField, PANFormField
-from vault.redaction import contains_pan
 
 NEW_CARD: Final = "new"
 _NEW_CARD_FIELDS: Final = ("number", "expires", "save_card")
-
-
-class NoPANEcho(forms.BoundField):
-    """Shows what was typed again after an error, unless a card number stands in it: a page is kept by caches."""
-
-    def value(self) -> Any:
-        value = super().value()
-        return "" if isinstance(value, str) and contains_pan(value) else value
 
 
 def _label(card: SavedCard) -> str:
@@ -52,7 +43,6 @@ class _PaymentChoice(forms.ChoiceField):
 class _CardPaymentForm(forms.Form):
     """A choice of cards, and the mark by which the same form sent twice is one order."""
 
-    bound_field_class = NoPANEcho
     or_new: ClassVar[bool]
 
     submission = forms.UUIDField(widget=forms.HiddenInput(attrs={"autocomplete": "off"}))

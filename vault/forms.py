@@ -7,11 +7,27 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.renderers import DjangoTemplates
 from django.utils.translation import gettext_lazy as _
 
 from vault.exceptions import InvalidPAN, PANProblem
 from vault.expiry import InvalidExpiry, last_day_of_month, parse_expiry
 from vault.pan import PAN
+from vault.redaction import contains_pan
+
+
+class NoPANEcho(forms.BoundField):
+    """Shows again what was typed before an error, unless a card number stands in it: pages are kept by caches."""
+
+    def value(self) -> Any:
+        value = super().value()
+        return "" if isinstance(value, str) and contains_pan(value) else value
+
+
+class FormRenderer(DjangoTemplates):
+    """Django's own renderer with `NoPANEcho` for every field; name it in `settings.FORM_RENDERER`."""
+
+    bound_field_class = NoPANEcho
 
 
 class _NeverRendered(forms.TextInput):
@@ -43,7 +59,7 @@ class ExpiryInput(_NeverRendered):
         super().__init__(defaults | (attrs or {}))
 
 
-class _WithStoredValue(forms.BoundField):
+class _WithStoredValue(NoPANEcho):
     """On a form that edits a stored card, leaving the field empty keeps the card."""
 
     def __init__(self, form: forms.BaseForm, field: forms.Field, name: str) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.http import escape_leading_slashes
 
 from vault.audit import acting_for
 from vault.redaction import contains_pan
@@ -67,6 +68,6 @@ class RefusePANInURLMiddleware:
             return HttpResponse(_REFUSAL, status=400, content_type="text/plain")
         if contains_pan(unquote_plus(request.META.get("QUERY_STRING", ""))):
             if request.method == "GET" and not request.path.startswith("/api/"):
-                return HttpResponseRedirect(request.path)
+                return HttpResponseRedirect(escape_leading_slashes(request.path))
             return HttpResponse(_REFUSAL, status=400, content_type="text/plain")
         return self.get_response(request)

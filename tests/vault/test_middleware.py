@@ -60,3 +60,12 @@ def test_forwarded_addresses_are_believed_as_far_as_proxies_are_trusted(settings
     request = RequestFactory().get("/", headers={"X-Forwarded-For": forwarded})
     assert RequestOrigin(request).source == source
     assert RequestOrigin(request).actor == "anonymous"
+
+
+@pytest.mark.parametrize("path", ["//evil.example/", "/\\evil.example/", "///evil.example/"])
+def test_the_redirect_stays_on_this_host(refuse, canary, path):
+    request = RequestFactory().get("/", {"q": canary("query")})
+    request.path = path
+    location = refuse(request)["Location"]
+    assert location.startswith("/")
+    assert not location.startswith(("//", "/\\"))

@@ -1,0 +1,42 @@
+"""A card number that is typed where a name belongs goes nowhere: not into SQL, not into a mail, not back to the page."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.db import connection
+
+pytestmark = pytest.mark.django_db
+
+PASSWORD = "correct horse battery"
+
+
+def forms_with(digits):
+    address = f"{digits}@example.com"
+    return [
+        ("/accounts/login/", {"login": digits, "password": PASSWORD}),
+        ("/accounts/login/", {"login": address, "password": PASSWORD}),
+        ("/accounts/signup/", {"email": digits, "password1": PASSWORD, "password2": PASSWORD}),
+        ("/accounts/signup/", {"email": address, "password1": PASSWORD, "password2": PASSWORD}),
+        ("/accounts/password/reset/", {"email": address}),
+    ]
+
+
+@pytest.mark.parametrize("which", range(5), ids=["sign-in", "sign-in-address", "sign-up", "sign-up-address", "reset"])
+def test_a_card_number_as_a_name_is_refused_and_goes_nowhere(client, canary, which):
+    digits = canary("name")
+    path, data = forms_with(digits)[which]
+    asked = []
+    with connection.execute_wrapper(
+        lambda run, sql, params, *more: (asked.append(str(params)), run(sql, params, *more))[1]
+    ):
+        response = client.post(path, data)
+    assert response.status_code == 200
+    assert digits not in response.content.decode()
+    assert digits not in "".join(asked)
+    assert not User.objects.exists()
+    assert not mail.outbox
+
+
+def test_everybody_else_signs_up(client):
+    client.post("/accounts/signup/", {"email": "ann@example.com", "password1": PASSWORD, "password2": PASSWORD})
+    assert User.objects.get().email == "ann@example.com"
