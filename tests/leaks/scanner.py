@@ -80,9 +80,10 @@ class Scanner:
         assert re.fullmatch("[0-9]{12,19}", digits), "Only card numbers can be watched."
         number = Number(label, digits)
         if number not in self._needles:
-            self._digit_runs.add(number)
             # Of a hundred cards in one test the first ones show how they leak.
-            self._needles[number] = needles(digits) if len(self._needles) < FULLY_SOUGHT else []
+            in_crowd = len(self._needles) >= FULLY_SOUGHT
+            self._digit_runs.add(number, in_crowd=in_crowd)
+            self._needles[number] = [] if in_crowd else needles(digits)
         return digits
 
     def allow(self, label: str, *, sink: Sink | str, reason: str) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import io
 import logging
+import logging.handlers
 import os
 import sqlite3
 import subprocess
@@ -97,12 +98,14 @@ def test_log_that_does_not_propagate(planted, monkeypatch):
     assert leaking_sinks(planted) == ["log (vault.quiet)"]
 
 
-def test_levels_opened_for_the_scanner_stay_closed_for_handlers(planted, capfd):
-    logging.getLogger("library").debug("only for the scanner")
-    logging.getLogger("botocore.auth").debug("not even for the scanner: %s", DIGITS)
+def test_levels_opened_for_the_scanner_stay_closed_for_handlers(planted, monkeypatch):
+    handler = logging.handlers.BufferingHandler(capacity=10)
+    monkeypatch.setattr(logging.root, "handlers", [handler])
+    logging.getLogger("library").debug("only for the scanner: %s", DIGITS)
+    logging.getLogger("botocore.auth").debug("not even for the scanner, as the settings pin it: %s", DIGITS)
 
-    assert capfd.readouterr().err == ""
-    assert leaking_sinks(planted) == []
+    assert handler.buffer == []
+    assert leaking_sinks(planted) == ["log (library)"]
 
 
 # --- Output --------------------------------------------------------------------------------------------------------
@@ -348,8 +351,9 @@ def test_file(planted, tmp_path, write):
     assert leaking_sinks(planted, tmp_path) == ["file (export.csv)"]
 
 
-def test_file_outside_of_the_watched_folders(planted, tmp_path):
-    write_text(tmp_path)
+@pytest.mark.parametrize("write", [write_text, rename, write_database])
+def test_file_outside_of_the_watched_folders(planted, tmp_path, write):
+    write(tmp_path)
 
     assert leaking_sinks(planted) == ["file (export.csv)"]
 
