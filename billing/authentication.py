@@ -16,7 +16,7 @@ class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]
         """Return user and token. Raises `AuthenticationFailed`."""
         if not token.isascii():
             raise AuthenticationFailed("Invalid token.")
-        return super().authenticate_credentials(token)  # type: ignore[no-untyped-call]
+        return super().authenticate_credentials(token)
 
 
 class TokenScheme(KnoxScheme):  # type: ignore[misc,no-untyped-call,unused-ignore]
