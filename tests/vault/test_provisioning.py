@@ -1,12 +1,15 @@
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.management import CommandError, call_command
 from moto import mock_aws
 
 from tests.vaults import SETTINGS, provision
-from vault.backend import current_vault
+from tests.wire import Wire
+from vault.backend import Vault, current_vault
+from vault.conf import VaultConfig
 from vault.exceptions import VaultSealed
 from vault.provisioning import Action, ForeignTable, KeyMissing, KeyUnusable, Principals
 
@@ -98,40 +101,29 @@ def test_a_table_of_another_schema_is_never_touched(empty_vault, dry_run):
         empty_vault.session.require_key("alias/test-card")
 
 
-def test_a_half_provisioned_account_is_completed(empty_vault, monkeypatch):
-    runs = iter([RuntimeError])
-    monkeypatch.setattr(
-        "vault.provisioning.Provisioner._provision_recovery", lambda self: (_ for _ in ()).throw(next(runs))
-    )
-    with pytest.raises(RuntimeError):
+@pytest.mark.parametrize("operation", ["CreateAlias", "EnableKeyRotation", "CreateTable", "UpdateContinuousBackups"])
+def test_a_half_provisioned_account_is_completed(empty_vault, operation):
+    wire = Wire(empty_vault)
+    wire.fail(operation, "AccessDeniedException")
+    with pytest.raises(VaultSealed):
         provision(empty_vault)
-    monkeypatch.undo()
-    provision_again = provision(empty_vault) if "embedded" in str(empty_vault.config.BACKEND) else None
-    if provision_again is not None:
-        assert actions(provision(empty_vault)) == {Action.UNCHANGED}
-
-
-def test_two_runs_at_once_share_keys_and_table(empty_vault, monkeypatch):
-    """The second looks before the first has made anything, and creates after it."""
-    kms, dynamodb = empty_vault.session.kms(), empty_vault.session.dynamodb()
+    wire.heal()
     provision(empty_vault)
-    key = kms.describe_key(KeyId="alias/test-card")["KeyMetadata"]["KeyId"]
-    looks = iter([None])
-    from vault.provisioning import Provisioner
+    assert actions(provision(empty_vault)) == {Action.UNCHANGED}
+    assert empty_vault.store.keep([]) == []
 
-    describe, table = Provisioner._describe_key, Provisioner._table
-    monkeypatch.setattr(
-        Provisioner,
-        "_describe_key",
-        lambda self, name: next(looks, 0) if name == "alias/test-card" else describe(self, name),
-    )
-    tables = iter([None])
-    monkeypatch.setattr(
-        Provisioner, "_table", lambda self: next(tables, 0) if False else table(self) if next(tables, 1) else None
-    )
-    provision(empty_vault)
-    assert kms.describe_key(KeyId="alias/test-card")["KeyMetadata"]["KeyId"] == key
-    assert dynamodb.list_tables()["TableNames"] == [empty_vault.config.TABLE]
+
+def test_runs_at_once_share_keys_table_and_secret(tmp_path):
+    """On the embedded engine alone: moto answers two threads at once with half of each."""
+    config = VaultConfig.from_settings(SETTINGS | {"BACKEND": "embedded", "EMBEDDED_DIR": str(tmp_path / "shared")})
+    vaults = [Vault(config) for _ in range(4)]
+    with ThreadPoolExecutor(len(vaults)) as pool:
+        list(pool.map(provision, vaults))
+    assert len({vault.fingerprint_keys.load() for vault in vaults}) == 1
+    assert actions(provision(vaults[0])) == {Action.UNCHANGED}
+    keys = [vault.session.kms().describe_key(KeyId=name)["KeyMetadata"]["KeyId"]
+            for vault in vaults for name in ("alias/test-card", "alias/test-fingerprint")]  # fmt: skip
+    assert len(set(keys)) == 2
 
 
 def test_administration_and_use_are_different_principals(empty_vault):
@@ -197,8 +189,6 @@ def test_the_command_refuses_one_principal_for_both(empty_vault):
 
 
 def test_the_command_names_what_aws_refused(empty_vault):
-    from tests.wire import Wire
-
     Wire(empty_vault).fail("CreateKey", "AccessDeniedException")
     with pytest.raises(CommandError, match="CreateKey: AccessDeniedException"):
         call_command("vault_provision")
