@@ -15,6 +15,8 @@ from vault.redaction import contains_pan
 
 _Next = Callable[[HttpRequest], HttpResponse]
 
+_PLAIN_HTTP = "Use https. What was sent over plain HTTP was not processed, and others may have read it."
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSAL = "A card number does not belong in an address. It was not processed."
 
 
@@ -51,6 +53,22 @@ class RequestOrigin:
         hops = [hop.strip() for hop in self._request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
         hops.append(self._request.META.get("REMOTE_ADDR", ""))
         return str(hops[max(-len(hops), -1 - settings.TRUSTED_PROXIES)])[:64]
+
+
+class RefusePlainHTTPMiddleware:
+    """Refuses what is sent over plain HTTP instead of redirecting it (PCI DSS 4.2.1).
+
+    A redirected POST has sent its card in clear already, and the program that sent it would never learn. What only asks
+    for a page is left to Django's redirect to TLS.
+    """
+
+    def __init__(self, get_response: _Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method in _SAFE_METHODS or request.is_secure():
+            return self.get_response(request)
+        return HttpResponse(_PLAIN_HTTP, status=403, content_type="text/plain")
 
 
 class RefusePANInURLMiddleware:

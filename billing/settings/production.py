@@ -1,7 +1,7 @@
 """Production: everything that `base` leaves open is closed, and nothing has a default that would do."""
 
 from billing.settings.base import *  # noqa: F403
-from billing.settings.base import DATABASES, VAULT, env
+from billing.settings.base import DATABASES, MIDDLEWARE, VAULT, env
 
 SECRET_KEY = env.str("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
@@ -17,6 +17,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
     DATABASES["default"]["OPTIONS"]["ssl"] = {"ca": env.str("DATABASE_CA")}
     DATABASES["default"]["OPTIONS"]["ssl_mode"] = "VERIFY_IDENTITY"
 
+MIDDLEWARE = ["vault.middleware.RefusePlainHTTPMiddleware", *MIDDLEWARE]
 SECURE_SSL_REDIRECT = True
 # The load balancer asks these over plain HTTP from within the network.
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]

@@ -2,7 +2,12 @@ import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from vault.middleware import OriginMiddleware, RefusePANInURLMiddleware, RequestOrigin
+from vault.middleware import (
+    OriginMiddleware,
+    RefusePANInURLMiddleware,
+    RefusePlainHTTPMiddleware,
+    RequestOrigin,
+)
 
 
 @pytest.fixture
@@ -69,3 +74,17 @@ def test_the_redirect_stays_on_this_host(refuse, canary, path):
     location = refuse(request)["Location"]
     assert location.startswith("/")
     assert not location.startswith(("//", "/\\"))
+
+
+@pytest.mark.parametrize(
+    ("method", "secure", "status"),
+    [("post", False, 403), ("put", False, 403), ("post", True, 200), ("get", False, 200)],
+)
+def test_what_is_sent_over_plain_http_is_refused_and_not_redirected(canary, method, secure, status):
+    seen = []
+    middleware = RefusePlainHTTPMiddleware(lambda request: HttpResponse(seen.append(request)))
+    request = getattr(RequestFactory(), method)(
+        "/orders/new/", {"number": canary("plain")} if method != "put" else None, secure=secure
+    )
+    assert middleware(request).status_code == status
+    assert bool(seen) is (status == 200)
