@@ -54,6 +54,7 @@ def test_the_pages_of_the_accounts_look_like_ours(client, address):
         "/accounts/password/change/",
         "/accounts/email/",
         "/accounts/2fa/",
+        "/accounts/2fa/totp/activate/",
         "/accounts/logout/",
     ],
 )
