@@ -94,11 +94,15 @@ def test_a_form_sent_twice_is_one_order(browser, canary):
     assert Order.objects.count() == 1
 
 
+FULL_WIDTH = {ord("0") + digit: ord("０") + digit for digit in range(10)}
+
 # --- Wrong input ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "number", ["", MISTYPED, MISTYPED[:-1], "four one one one"], ids=["empty", "Luhn", "length", "letters"]
+    "number",
+    ["", MISTYPED, MISTYPED[:-1], "four one one one", NUMBERS["visa"][0].translate(FULL_WIDTH)],
+    ids=["empty", "Luhn", "length", "letters", "full-width"],
 )
 def test_a_wrong_number_is_explained_beside_the_field_and_nothing_is_stored(browser, wire, number):
     page = browser.post(NEW, filled(number=number))
