@@ -355,6 +355,16 @@ class PANQuerySet(models.QuerySet[Any]):
 
     update.alters_data = True  # type: ignore[attr-defined]
 
+    def update_or_create(self, defaults: Any = None, create_defaults: Any = None, **lookup: Any) -> tuple[Any, bool]:
+        # A row that is found is saved with the fields in `defaults` alone: brand and last4 have to be among them.
+        for field in self._pan_fields():
+            value = (defaults or {}).get(field.name)
+            if value is not None and not callable(value):
+                defaults = {**defaults, **_column_values(field, value)}
+        return super().update_or_create(defaults, create_defaults, **lookup)
+
+    update_or_create.alters_data = True  # type: ignore[attr-defined]
+
     def _pan_fields(self) -> list[PANField]:
         return [field for field in self.model._meta.concrete_fields if isinstance(field, PANField)]
 

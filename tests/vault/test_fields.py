@@ -162,6 +162,19 @@ def test_get_or_create_and_update_or_create_know_the_card(purchase, digits):
     assert (updated.note, is_new) == ("n", False)
 
 
+def test_update_or_create_takes_brand_and_last4_of_a_new_card_along(purchase, canary):
+    digits = canary("second")
+    updated, is_new = Purchase.objects.update_or_create(pk=purchase.pk, defaults={"card": digits})
+    created, is_created = Purchase.objects.update_or_create(note="other", defaults={"card": digits})
+    assert (is_new, is_created, updated.card) == (False, True, created.card)
+    assert set(Purchase.objects.values_list("card_last4", flat=True)) == {digits[-4:]}
+
+
+def test_update_or_create_without_our_queryset_refuses_a_card_without_its_brand(purchase, canary):
+    with pytest.raises(FieldError):
+        models.QuerySet(Purchase).update_or_create(pk=purchase.pk, defaults={"card": canary("second")})
+
+
 def test_get_or_create_creates(digits):
     assert Purchase.objects.get_or_create(card=digits)[1]
 
