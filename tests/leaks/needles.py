@@ -5,8 +5,8 @@ part could start, for one canary:
 
 * 9 digits in a row say more than an eight-digit BIN, and last4 is none of them: 1e-9 a place in random decimal text,
   of which a test writes some thousand places (times, sizes, keys).
-* 12 digits in a row are what counts in reverse and in hex, and for the many numbers of a crowded test, whose parts
-  would together match a run of digits in some megabytes of UUIDs once in twenty test runs.
+* 12 digits in a row are what counts for the many numbers of a crowded test, whose parts would together match a run of
+  digits in some megabytes of UUIDs once in twenty test runs.
 * 6 digits in base64 are 8 characters, 48 bits; 10 digits in packed decimal are 40 bits; digests are cut at 60 or more.
   A megabyte of ciphertext matches with a chance of 1e-5 or less.
 * The last 5 to 8 digits are a common number: 1e-5 for each. They count where they are all there is (a cell, an
@@ -109,10 +109,10 @@ class DigitRuns:
 
 def _digit_spellings(digits: str, length: int) -> Iterator[tuple[str, list[bytes]]]:
     # The whole number needs a pattern of its own only where no part of it is telling.
-    parts, long_parts = (_parts(digits, each)[1:] or [digits] for each in (length, LONG_PART))
+    parts = _parts(digits, length)[1:] or [digits]
     yield "plain digits", [part.encode() for part in parts]
-    yield "reversed digits", [part[::-1].encode() for part in long_parts]
-    yield "hex", [part.encode().hex().encode() for part in long_parts]
+    yield "reversed digits", [part[::-1].encode() for part in parts]
+    yield "hex", [part.encode().hex().encode() for part in parts]
 
 
 def needles(digits: str) -> list[Needle | Suffix]:
