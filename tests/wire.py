@@ -21,7 +21,11 @@ class Fault:
 
 
 class Wire:
-    """Hooks on the session of a vault. Make it before the vault's clients are made."""
+    """Hooks on the session of a vault. Make it before the vault's clients are made.
+
+    The embedded engine does not do what a fault has refused. Moto does, and only its answer is replaced: there a fault
+    is an answer that got lost on the way.
+    """
 
     def __init__(self, vault: Vault) -> None:
         self.calls: Counter[str] = Counter()

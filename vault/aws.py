@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -102,6 +103,7 @@ _CARD: Final = frozenset(
 _FINGERPRINT: Final = _CARD - {"item_version", "fingerprint"}
 _WRAPPED_KEY: Final = frozenset({"token", "schema_version", "created_at", "wrapped_key"})
 
+_AES_BLOCK: Final = 16
 _READS: Final = frozenset(
     {
         "GetItem",
@@ -136,8 +138,29 @@ def _puts(operation: str, body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]
 def _is_sealed(item: Mapping[str, Any]) -> bool:
     if item.keys() == _WRAPPED_KEY:
         return bool(item["wrapped_key"].keys() == {"B"})
-    # AES-CBC of the packed secret: a typed binary of whole blocks behind its initialization vector.
-    return item.keys() in (_CARD, _FINGERPRINT) and bool(item["payload"].keys() == {"B"})
+    return item.keys() in (_CARD, _FINGERPRINT) and item["payload"].keys() == {"B"} and _is_ciphertext(item["payload"])
+
+
+def _is_ciphertext(payload: Mapping[str, str]) -> bool:
+    """True for what AES-CBC gives: whole blocks behind the block of the initialization vector."""
+    size = len(base64.b64decode(payload["B"]))
+    return size > _AES_BLOCK and size % _AES_BLOCK == 0
+
+
+def _has_readable_pan(value: Any) -> bool:
+    """True if a card number stands in any text of a request, as it is or behind the base64 of a binary value."""
+    if isinstance(value, dict):
+        return any(_has_readable_pan(each) for pair in value.items() for each in pair)
+    if isinstance(value, list):
+        return any(_has_readable_pan(each) for each in value)
+    return contains_pan(str(value)) or contains_pan(_decoded(str(value)))
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode("ascii", errors="replace")
+    except ValueError:
+        return ""
 
 
 def _refuse_plaintext(**event: Any) -> None:
@@ -147,14 +170,15 @@ def _refuse_plaintext(**event: Any) -> None:
     forgot to seal. This looks at the bytes that would be sent, after every layer above has had its say.
     """
     model = event["model"]
-    body = event["params"].get("body") or b""
-    text = body.decode("utf-8") if isinstance(body, bytes) else str(body)
-    if contains_pan(text):
+    try:
+        body = json.loads(event["params"].get("body") or b"{}")
+    except ValueError:
+        # Neither DynamoDB nor KMS is spoken to in anything but JSON; what cannot be read cannot be let through.
+        raise PlaintextRefused from None
+    if _has_readable_pan(body):
         raise PlaintextRefused
-    if model.service_model.service_name == "dynamodb":
-        for item in _puts(model.name, json.loads(text)):
-            if not _is_sealed(item):
-                raise PlaintextRefused
+    if model.service_model.service_name == "dynamodb" and not all(map(_is_sealed, _puts(model.name, body))):
+        raise PlaintextRefused
 
 
 # --- What errors mean ----------------------------------------------------------------------------------------------

@@ -89,12 +89,15 @@ def sealed_item(vault, canary):
     ],
     ids=["put", "batch", "transaction"],
 )
-@pytest.mark.parametrize("change", ["readable", "extra", "text-payload", "unsigned"])
-def test_a_write_that_is_not_sealed_is_stopped(vault, wire, sealed_item, operation, arguments, change):
+@pytest.mark.parametrize("change", ["readable", "extra", "text-payload", "unsigned", "plain-bytes", "not-in-blocks"])
+def test_a_write_that_is_not_sealed_is_stopped(vault, wire, sealed_item, canary, operation, arguments, change):
     item = {
         "readable": READABLE,
         "extra": sealed_item | {"pan": {"S": "x"}},
         "text-payload": sealed_item | {"payload": {"S": "x"}},
+        # As bytes it travels in base64, where nobody sees a card number.
+        "plain-bytes": sealed_item | {"payload": {"B": f'{{"pan":"{canary("payload")}"}}'.ljust(48).encode()}},
+        "not-in-blocks": sealed_item | {"payload": {"B": b"x" * 47}},
         "unsigned": {name: value for name, value in sealed_item.items() if name != "*amzn-ddb-map-sig*"},
     }[change]
     sent = wire.calls.total()
@@ -129,6 +132,23 @@ def test_a_card_number_in_any_request_is_stopped(vault, wire, canary):
         )
     with pytest.raises(PlaintextRefused):
         vault.session.dynamodb().get_item(TableName=vault.config.TABLE, Key={"token": {"S": digits}})
+    assert wire.calls.total() == 0
+
+
+def test_a_card_number_in_bytes_is_stopped_too(vault, wire, canary):
+    digits = canary("bytes").encode()
+    with pytest.raises(PlaintextRefused):
+        vault.session.kms().encrypt(KeyId=vault.config.CARD_KEY, Plaintext=digits)
+    with pytest.raises(PlaintextRefused):
+        vault.session.dynamodb().put_item(
+            TableName=vault.config.TABLE,
+            Item={
+                "token": {"S": "t"},
+                "schema_version": {"N": "1"},
+                "created_at": {"S": "x"},
+                "wrapped_key": {"B": digits},
+            },
+        )
     assert wire.calls.total() == 0
 
 
