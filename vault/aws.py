@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError as N
 
 from vault import embedded
 from vault.exceptions import PlaintextRefused, RecordTampered, VaultError, VaultSealed, VaultUnavailable
+from vault.pan import MIN_DIGITS
 from vault.redaction import contains_pan
 
 if TYPE_CHECKING:
@@ -147,20 +148,27 @@ def _is_ciphertext(payload: Mapping[str, str]) -> bool:
     return size > _AES_BLOCK and size % _AES_BLOCK == 0
 
 
-def _has_readable_pan(value: Any) -> bool:
-    """True if a card number stands in any text of a request, as it is or behind the base64 of a binary value."""
-    if isinstance(value, dict):
-        return any(_has_readable_pan(each) for pair in value.items() for each in pair)
-    if isinstance(value, list):
-        return any(_has_readable_pan(each) for each in value)
-    return contains_pan(str(value)) or contains_pan(_decoded(str(value)))
+def _texts(value: Any) -> Iterator[str]:
+    """Every name and text in a request that is long enough for a card number, however deep."""
+    if isinstance(value, str):
+        if len(value) >= MIN_DIGITS:
+            yield value
+    elif isinstance(value, dict):
+        for pair in value.items():
+            yield from _texts(list(pair))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
 
 
 def _decoded(text: str) -> str:
+    """What is readable behind base64: empty for ciphertext, which has a digit in 26 bytes and not a dozen together."""
     try:
-        return base64.b64decode(text, validate=True).decode("ascii", errors="replace")
+        content = base64.b64decode(text, validate=True)
     except ValueError:
         return ""
+    digits = len(content) - len(content.translate(None, b"0123456789"))
+    return content.decode("ascii", errors="replace") if digits >= MIN_DIGITS else ""
 
 
 def _refuse_plaintext(**event: Any) -> None:
@@ -172,10 +180,11 @@ def _refuse_plaintext(**event: Any) -> None:
     model = event["model"]
     try:
         body = json.loads(event["params"].get("body") or b"{}")
-    except ValueError:
+    except (TypeError, ValueError):
         # Neither DynamoDB nor KMS is spoken to in anything but JSON; what cannot be read cannot be let through.
         raise PlaintextRefused from None
-    if _has_readable_pan(body):
+    # Text by text and not the body at once: half the time, and nothing is mistaken for one number across two values.
+    if any(contains_pan(each) or contains_pan(_decoded(each)) for each in _texts(body)):
         raise PlaintextRefused
     if model.service_model.service_name == "dynamodb" and not all(map(_is_sealed, _puts(model.name, body))):
         raise PlaintextRefused
