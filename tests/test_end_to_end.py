@@ -15,6 +15,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from tests.cards import NUMBERS, grouped
 
@@ -157,3 +158,30 @@ def test_a_rejected_number_leaves_nothing_either(server, tmp_path):
     assert "Wrong" not in customer.get("/orders/")
     assert traces_of(wrong, tmp_path) == []
     assert traces_of(TYPED, tmp_path) == []
+
+
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+def test_the_back_button_shows_no_card_number(server):
+    """Browsers keep what was typed with each page of their history, and some write it to their own files."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.port}/accounts/login/")
+        page.get_by_label("Email").fill("customer@example.com")
+        page.get_by_label("Password").fill("correct horse battery")
+        page.locator("main button[type=submit]").click()
+        page.get_by_role("heading", name="Overview").wait_for()
+        page.goto(f"http://127.0.0.1:{server.port}/orders/new/")
+        page.get_by_label("What do you order?").fill("First")
+        page.get_by_label("Amount").fill("12.50")
+        page.get_by_label("A new card").check()
+        page.get_by_label("Card number").fill(TYPED)
+        page.get_by_label("Expiry date").fill("12/99")
+        page.get_by_role("button", name="Place order").click()
+        page.get_by_text("Your order is placed.").wait_for()
+        page.go_back(wait_until="load")
+        assert page.get_by_label("Card number").input_value() == ""
+        assert page.get_by_label("Expiry date").input_value() == ""
+        browser.close()

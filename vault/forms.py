@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.renderers import DjangoTemplates
+from django.forms.widgets import Script
 from django.utils.translation import gettext_lazy as _
 
 from vault.exceptions import InvalidPAN, PANProblem
@@ -33,8 +34,15 @@ class FormRenderer(DjangoTemplates):
 class _NeverRendered(forms.TextInput):
     """A text input whose value goes one way: whatever it is bound to, it is rendered empty.
 
-    `TextInput` renders a rejected number again, into the page, the browser's history and any proxy's cache.
+    `TextInput` renders a rejected number again, into the page, the browser's history and any proxy's cache. Its script
+    empties the field when the page is left, so that the browser's history does not hold it either; render `form.media`.
     """
+
+    class Media:
+        js = (Script("vault/card-fields.js", defer=True),)
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"data-card-data": "", **(attrs or {})})
 
     def format_value(self, value: Any) -> None:
         return None

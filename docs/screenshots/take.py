@@ -64,4 +64,5 @@ def _shoot(page: Page, address: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1].rstrip("/"), Path(sys.argv[2]) if len(sys.argv) > 2 else Path(__file__).parent))  # noqa: PLR2004
+    _, address, *rest = sys.argv
+    sys.exit(main(address.rstrip("/"), Path(rest[0]) if rest else Path(__file__).parent))
