@@ -7,6 +7,7 @@ from collections.abc import Callable
 from urllib.parse import unquote_plus
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.http import escape_leading_slashes
 
@@ -15,6 +16,7 @@ from vault.redaction import contains_pan
 
 _Next = Callable[[HttpRequest], HttpResponse]
 
+_HINT = "A card number does not belong in an address or a search. Search by the last four digits."
 _PLAIN_HTTP = "Use https. What was sent over plain HTTP was not processed, and others may have read it."
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSAL = "A card number does not belong in an address. It was not processed."
@@ -74,8 +76,9 @@ class RefusePlainHTTPMiddleware:
 class RefusePANInURLMiddleware:
     """Refuses a card number in a path or a query string, which logs, histories and referrers keep.
 
-    A page that was asked for with one in its query is redirected to the same page without a query; anything else gets
-    400. Nothing below sees the address, and the answer does not repeat it.
+    A page that was asked for with one in its query is redirected to the same page without a query, with a hint if this
+    stands behind Django's MessageMiddleware. Anything else gets 400. Nothing below sees the address, and the answer
+    does not repeat it.
     """
 
     def __init__(self, get_response: _Next) -> None:
@@ -86,6 +89,7 @@ class RefusePANInURLMiddleware:
             return HttpResponse(_REFUSAL, status=400, content_type="text/plain")
         if contains_pan(unquote_plus(request.META.get("QUERY_STRING", ""))):
             if request.method == "GET" and not request.path.startswith("/api/"):
+                messages.error(request, _HINT, fail_silently=True)
                 return HttpResponseRedirect(escape_leading_slashes(request.path))
             return HttpResponse(_REFUSAL, status=400, content_type="text/plain")
         return self.get_response(request)

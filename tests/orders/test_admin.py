@@ -138,4 +138,5 @@ def test_a_card_number_in_a_search_reaches_neither_the_database_nor_the_page(
     with django_assert_max_num_queries(10) as queries:
         answer = admin_client.get(f"{address}?{query.format(digits)}")
     assert (answer.status_code, answer["Location"]) == (302, address)
+    assert "Search by the last four digits." in admin_client.get(address).text
     assert not any(digits in each["sql"] for each in queries.captured_queries)
