@@ -34,8 +34,13 @@ sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())'
 # The lock of mysqlclient (1) or of everything else (0).
 lock_of() { awk -v part="$1" '/^[^ #]/ { mine = /^mysqlclient==/ } mine == part' requirements.txt; }
 
-# Wheels alone, but for mysqlclient: building from source would fetch build tools that no lock names.
-install() { .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes "$@"; }
+# Wheels alone, but for mysqlclient: building from source would fetch build tools that no lock names. Without looking for
+# dependencies: the lock is whole (`pip check` below says so), and where a package asks for another with extras, pip
+# 23 takes the newest release instead of the locked one and then refuses it for want of a hash.
+install() {
+	.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps "$@"
+}
+check_whole() { .venv/bin/python -m pip check --disable-pip-version-check >&2 || fail "The lock does not fit together; see above."; }
 
 # Two calls at once would write over each other; the second waits.
 exec 9<requirements.txt
@@ -64,10 +69,11 @@ if ! stamped run "$stamp_run"; then
 	touch .venv/.incomplete
 	lock_of 0 >.venv/.lock
 	install --only-binary :all: -r .venv/.lock
+	check_whole
 	if [ "$mysqlclient" = 1 ]; then
 		lock_of 1 >.venv/.lock
 		# Not worth failing for: SQLite does without, and `make test` looks for it by itself.
-		install --no-deps -r .venv/.lock || say "mysqlclient did not build; the lines above say why."
+		install -r .venv/.lock || say "mysqlclient did not build; the lines above say why."
 	fi
 	rm .venv/.lock
 	printf '%s\n' "$stamp_run" >.venv/.stamp-run
@@ -77,6 +83,7 @@ if [ "$wanted" = test ] && ! stamped test "$stamp_test"; then
 	say "Installing the locked requirements of the tests"
 	touch .venv/.incomplete
 	install --only-binary :all: -r tests/requirements.txt
+	check_whole
 	printf '%s\n' "$stamp_test" >.venv/.stamp-test
 	rm .venv/.incomplete
 fi
