@@ -5,12 +5,14 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from django.db import connections
 from django.test import override_settings
 
 from tests.cards import NUMBERS
 from tests.leaks import LeakFound, Scanner, Sink, remains, sinks
 from tests.vaults import any_vault, provisioned_folder, vault, vault_settings
 from tests.wire import wire
+from vault.audit import triggers
 
 __all__ = ["any_vault", "provisioned_folder", "vault", "vault_settings", "wire"]
 
@@ -19,6 +21,25 @@ hypothesis.settings.register_profile("tests", database=None, deadline=None)
 hypothesis.settings.load_profile("tests")
 
 SCANNER = pytest.StashKey[Scanner]()
+
+
+def pytest_collection_modifyitems(items):
+    """Let every test with a database have both connections: nothing happens to a card without an audit event."""
+    for item in items:
+        if item.get_closest_marker("django_db") or _DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            nearest = item.get_closest_marker("django_db")
+            options = {"databases": "__all__"} | (nearest.kwargs if nearest else {})
+            item.add_marker(pytest.mark.django_db(*(nearest.args if nearest else ()), **options), append=False)
+
+
+_DATABASE_FIXTURES = frozenset({"db", "transactional_db", "live_server"})
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """Tests that commit are followed by a flush of all tables, which the triggers of the audit log would refuse."""
+    with django_db_blocker.unblock():
+        triggers.drop(connections["audit"])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
+from vault.audit import ledger
 from vault.backend import Vault, _vaults, current_vault
 from vault.conf import VaultConfig
 from vault.provisioning import Provisioner
@@ -19,6 +20,8 @@ SETTINGS = {
     "TABLE": "vault-test",
     "CARD_KEY": "alias/test-card",
     "FINGERPRINT_KEY": "alias/test-fingerprint",
+    "AUDIT_KEY": "alias/test-audit",
+    "REVEAL_APPROVAL": False,
     "PURPOSES": ["settlement", "refund"],
     "EMBEDDED_ALLOWED": True,
 }
@@ -55,6 +58,8 @@ def vault_settings(settings, provisioned_folder, tmp_path_factory) -> Iterator[d
     settings.VAULT = SETTINGS | {"BACKEND": "embedded", "EMBEDDED_DIR": str(folder)}
     yield settings.VAULT
     _vaults.clear()
+    # The next test has an empty audit log, in which branches of this one would begin with nothing.
+    ledger.forget()
 
 
 @pytest.fixture

@@ -10,13 +10,30 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning as CheckWarning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, router
+from django.utils.module_loading import import_string
 
-from vault.conf import EMBEDDED_REFUSED, ONE_KEY_REFUSED, REGION_REFUSED, vault_config
+from vault.conf import EMBEDDED_REFUSED, ONE_KEY_REFUSED, REGION_REFUSED, UNKNOWN_PURPOSE_REFUSED, vault_config
+from vault.models import AuditEvent
 
 E_SETTINGS: Final = Error("settings.VAULT cannot be used.", id="vault.E001")
 E_EMBEDDED: Final = Error(EMBEDDED_REFUSED, id="vault.E002")
 E_REGION: Final = Error(REGION_REFUSED, id="vault.E003")
 E_ONE_KEY: Final = Error(ONE_KEY_REFUSED, id="vault.E004")
+E_PURPOSE: Final = Error(UNKNOWN_PURPOSE_REFUSED, id="vault.E005")
+E_AUDIT_DATABASE: Final = Error(
+    "The audit log needs a database connection of its own, outside transactions.",
+    hint="settings.VAULT['AUDIT_DATABASE'] must name a connection other than 'default', without ATOMIC_REQUESTS.",
+    id="vault.E006",
+)
+E_AUDIT_ROUTER: Final = Error(
+    "Audit events would be written through the wrong connection.",
+    hint="Add 'vault.routers.AuditRouter' to settings.DATABASE_ROUTERS, before others.",
+    id="vault.E007",
+)
+E_CONFIRM_IDENTITY: Final = Error(
+    "settings.VAULT['CONFIRM_IDENTITY'] does not name a function that can be imported.", id="vault.E008"
+)
 
 E_COPY_FIELD: Final = Error("brand_field and last4_field must name CharFields of the same model.", id="vault.E101")
 E_BLANK_WITHOUT_NULL: Final = Error("A PANField with blank=True needs null=True.", id="vault.E102")
@@ -37,7 +54,7 @@ W_DEBUG_LOGS: Final = CheckWarning(
     id="vault.W203",
 )
 
-_KNOWN_PROBLEMS: Final = {check.msg: check for check in (E_EMBEDDED, E_REGION, E_ONE_KEY)}
+_KNOWN_PROBLEMS: Final = {check.msg: check for check in (E_EMBEDDED, E_REGION, E_ONE_KEY, E_PURPOSE)}
 _TALKATIVE: Final = ("boto3", "botocore", "urllib3", "dynamodb_encryption_sdk")
 _QUIET: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
 
@@ -53,10 +70,26 @@ def about(check: CheckMessage, obj: Any, hint: str | None = None) -> CheckMessag
 def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """Settings that the vault would refuse to start with."""
     try:
-        vault_config()
+        config = vault_config()
     except ImproperlyConfigured as error:
         return [_KNOWN_PROBLEMS.get(str(error)) or about(E_SETTINGS, None, hint=str(error))]
-    return []
+    found: list[CheckMessage] = []
+    alias = config.AUDIT_DATABASE
+    if alias == DEFAULT_DB_ALIAS or settings.DATABASES.get(alias, {"ATOMIC_REQUESTS": True}).get("ATOMIC_REQUESTS"):
+        found.append(E_AUDIT_DATABASE)
+    elif router.db_for_write(AuditEvent) != alias or router.db_for_read(AuditEvent) != alias:
+        found.append(E_AUDIT_ROUTER)
+    if config.CONFIRM_IDENTITY and not _can_import(config.CONFIRM_IDENTITY):
+        found.append(E_CONFIRM_IDENTITY)
+    return found
+
+
+def _can_import(path: str) -> bool:
+    try:
+        import_string(path)
+    except ImportError:
+        return False
+    return True
 
 
 @register(Tags.security, deploy=True)

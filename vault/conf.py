@@ -11,6 +11,8 @@ from typing import Any, Final, Self
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from vault.purposes import PurposeRule
+
 
 class Backend(StrEnum):
     """Who answers for DynamoDB and KMS."""
@@ -31,13 +33,21 @@ class Materials(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VaultConfig:
-    """Every setting of the vault. Times are in seconds. Raises `ImproperlyConfigured` for what it does not know."""
+    """Every setting of the vault. Times are in seconds. Raises `ImproperlyConfigured` for what it does not know.
+
+    A purpose may be named by everybody with the right, unless PURPOSE_RULES says something of it; see `PurposeRule`.
+    The budgets are cards per actor and hour; GROUP_BUDGETS has other ones for reading, by the name of a group.
+    CONFIRM_IDENTITY names a function that is given a request and returns None if its user has just shown who they are,
+    or else the response that asks for it; without one nobody sees a revealed number.
+    """
 
     BACKEND: Backend
     REGION: str
     TABLE: str
     CARD_KEY: str
     FINGERPRINT_KEY: str
+    AUDIT_KEY: str
+    AUDIT_DATABASE: str = "audit"
     EMBEDDED_DIR: Path = Path("vault")
     EMBEDDED_ALLOWED: bool = False
     ENDPOINT_URL: str = ""
@@ -50,6 +60,15 @@ class VaultConfig:
     MAX_ATTEMPTS: int = 4
     MAX_CONNECTIONS: int = 32
     PURPOSES: tuple[str, ...] = ()
+    PURPOSE_RULES: tuple[PurposeRule, ...] = ()
+    READ_BUDGET: int = 60
+    SEARCH_BUDGET: int = 60
+    GROUP_BUDGETS: tuple[tuple[str, int], ...] = ()
+    REVEAL_APPROVAL: bool = True
+    REVEAL_VALID: int = 24 * 3600
+    BREAK_GLASS: bool = True
+    CONFIRM_IDENTITY: str = ""
+    ALARM_EMAILS: tuple[str, ...] = ()
 
     @classmethod
     def from_settings(cls, values: Mapping[str, Any]) -> Self:
@@ -67,19 +86,29 @@ class VaultConfig:
             raise ImproperlyConfigured(problem)
         return config
 
+    def rule(self, purpose: str) -> PurposeRule | None:
+        """What has to be met to name this purpose; None if it is not on the list."""
+        if purpose not in self.PURPOSES:
+            return None
+        return next((rule for rule in self.PURPOSE_RULES if rule.name == purpose), PurposeRule(purpose))
+
     def problem(self) -> str | None:
         """Why these settings, each possible in itself, must not be used together; None if they may."""
         if self.BACKEND is Backend.EMBEDDED and not self.EMBEDDED_ALLOWED:
             return EMBEDDED_REFUSED
-        if self.CARD_KEY == self.FINGERPRINT_KEY:
+        keys = (self.CARD_KEY, self.FINGERPRINT_KEY, self.AUDIT_KEY)
+        if len(set(keys)) < len(keys):
             return ONE_KEY_REFUSED
-        if any(_region(key) not in (None, self.REGION) for key in (self.CARD_KEY, self.FINGERPRINT_KEY)):
+        if any(_region(key) not in (None, self.REGION) for key in keys):
             return REGION_REFUSED
+        if any(rule.name not in self.PURPOSES for rule in self.PURPOSE_RULES):
+            return UNKNOWN_PURPOSE_REFUSED
         return None
 
 
 EMBEDDED_REFUSED: Final = "The embedded vault is for laptops and tests; here settings.VAULT['BACKEND'] must be 'aws'."
-ONE_KEY_REFUSED: Final = "The card key and the fingerprint key must be two KMS keys."
+ONE_KEY_REFUSED: Final = "The card key, the fingerprint key and the audit key must be three KMS keys."
+UNKNOWN_PURPOSE_REFUSED: Final = "settings.VAULT['PURPOSE_RULES'] has a rule for a purpose that is not in PURPOSES."
 REGION_REFUSED: Final = "The KMS keys must be of the region of the table, settings.VAULT['REGION']."
 
 
@@ -89,7 +118,15 @@ def _region(key: str) -> str | None:
     return parts[3] if key.startswith("arn:") and len(parts) > 3 else None  # noqa: PLR2004 - arn:aws:kms:REGION:...
 
 
-_REQUIRED: Final = ("BACKEND", "REGION", "TABLE", "CARD_KEY", "FINGERPRINT_KEY")
+def _rules(values: Mapping[str, Mapping[str, Any]]) -> tuple[PurposeRule, ...]:
+    return tuple(PurposeRule.from_settings(name, rule) for name, rule in values.items())
+
+
+def _budgets(values: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+    return tuple((name, int(cards)) for name, cards in values.items())
+
+
+_REQUIRED: Final = ("BACKEND", "REGION", "TABLE", "CARD_KEY", "FINGERPRINT_KEY", "AUDIT_KEY")
 _CONVERTERS: Final[dict[str, Any]] = {
     "BACKEND": Backend,
     "MATERIALS": Materials,
@@ -102,13 +139,21 @@ _CONVERTERS: Final[dict[str, Any]] = {
     "MAX_ATTEMPTS": int,
     "MAX_CONNECTIONS": int,
     "PURPOSES": tuple,
+    "PURPOSE_RULES": _rules,
+    "READ_BUDGET": int,
+    "SEARCH_BUDGET": int,
+    "GROUP_BUDGETS": _budgets,
+    "REVEAL_APPROVAL": bool,
+    "REVEAL_VALID": int,
+    "BREAK_GLASS": bool,
+    "ALARM_EMAILS": tuple,
 }
 
 
 def _converted(name: str, value: Any) -> Any:
     try:
         converted = _CONVERTERS.get(name, str)(value)
-    except (TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         raise ImproperlyConfigured(f"settings.VAULT[{name!r}] has an impossible value.") from None
     if isinstance(converted, int | float) and not isinstance(converted, bool) and converted <= 0:
         raise ImproperlyConfigured(f"settings.VAULT[{name!r}] must be above zero.")

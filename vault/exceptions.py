@@ -69,7 +69,59 @@ class CardErased(VaultError):
     """The card is no longer on file."""
 
 
-class DetokenizationDenied(VaultError):
+class Refusal(StrEnum):
+    """Why somebody may not; the value is the stable code, `message` the sentence for people."""
+
+    NO_RIGHT = "no_right"
+    PURPOSE = "purpose"
+    PURPOSE_TEXT = "purpose_text"
+    GROUP = "group"
+    NETWORK = "network"
+    HOURS = "hours"
+    LOCKED = "locked"
+    BUDGET = "budget"
+    APPROVAL = "approval"
+    SAME_PERSON = "same_person"
+    STATE = "state"
+    EXPIRED = "expired"
+    FRESH_SIGN_IN = "fresh_sign_in"
+    BREAK_GLASS = "break_glass"
+
+    @property
+    def message(self) -> str:
+        return _REFUSAL_MESSAGES[self]
+
+
+_REFUSAL_MESSAGES = {
+    Refusal.NO_RIGHT: "This right was not granted.",
+    Refusal.PURPOSE: "The purpose is not on the list.",
+    Refusal.PURPOSE_TEXT: "Say in a few words what it is for. Card numbers do not belong there.",
+    Refusal.GROUP: "This purpose is for other groups.",
+    Refusal.NETWORK: "This purpose is not allowed from this network.",
+    Refusal.HOURS: "This purpose is not allowed at this hour.",
+    Refusal.LOCKED: "Reading is locked after too many cards. Somebody who approves reveals can unlock it.",
+    Refusal.BUDGET: "Too many cards within an hour. Reading is now locked.",
+    Refusal.APPROVAL: "Staff read a card number through an approved reveal request alone.",
+    Refusal.SAME_PERSON: "Another person has to decide this.",
+    Refusal.STATE: "This request was decided or used already.",
+    Refusal.EXPIRED: "This request has expired.",
+    Refusal.FRESH_SIGN_IN: "Confirm who you are first.",
+    Refusal.BREAK_GLASS: "Break-glass is switched off here.",
+}
+
+
+class AccessDenied(VaultError):
+    """This actor may not do this."""
+
+    def __init__(self, reason: Refusal = Refusal.NO_RIGHT) -> None:
+        self.reason = reason
+        super().__init__()
+
+    def __reduce__(self) -> tuple[type, tuple[Refusal]]:  # type: ignore[override]
+        return type(self), (self.reason,)
+
+
+class DetokenizationDenied(AccessDenied):
     """This actor may not read card numbers for this purpose."""
 
 

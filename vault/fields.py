@@ -32,6 +32,7 @@ from vault.lookups import PANExact, PANIn, PANIsNull
 from vault.models import Card
 from vault.pan import PAN, Brand, mask
 from vault.policy import Actor
+from vault.purposes import Purpose
 from vault.tokens import LENGTH, Token
 
 __all__ = ["PANField", "PANQuerySet", "StoredCard"]
@@ -72,7 +73,7 @@ class StoredCard:
     def masked(self) -> str:
         return mask(self.last4)
 
-    def detokenize(self, *, actor: Actor | None, purpose: str) -> PAN:
+    def detokenize(self, *, actor: Actor | None, purpose: Purpose | str) -> PAN:
         """The card number, by `vault.services.detokenize`: it asks policy, writes audit events, and raises."""
         return services.detokenize(self.token, actor=actor, purpose=purpose)
 

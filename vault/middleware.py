@@ -50,6 +50,12 @@ class RequestOrigin:
         return str(user.pk) if user is not None and user.pk is not None else "anonymous"
 
     @property
+    def actor_name(self) -> str:
+        """The user's name at this moment."""
+        user = getattr(self._request, "user", None)
+        return str(user.get_username()) if user is not None else ""
+
+    @property
     def source(self) -> str:
         """The address of the client, behind as many proxies as `settings.TRUSTED_PROXIES` says and no more."""
         hops = [hop.strip() for hop in self._request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]

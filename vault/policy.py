@@ -1,28 +1,176 @@
-"""Who may do what with cards. One answer for pages, admin, API and commands."""
+"""Who may do what with cards. One answer for pages, admin, API and commands.
+
+Deny by default: nothing is allowed that was not granted to the user or to a group of theirs. Being a superuser is no
+grant (PCI DSS 7.2, 7.3.3).
+"""
 
 from __future__ import annotations
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Permission
-from django.db.models import Q
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
 
-from vault.conf import vault_config
-from vault.exceptions import DetokenizationDenied
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, Permission
+from django.db import Error as DatabaseError
+from django.db.models import Q, QuerySet, Sum
+from django.utils import timezone
+
+from vault import alarms
+from vault.audit import current_origin, record
+from vault.conf import VaultConfig, vault_config
+from vault.exceptions import AccessDenied, AuditUnavailable, DetokenizationDenied, Refusal
+from vault.models import AuditEvent, RevealRequest
+from vault.purposes import TEXT_LENGTH, Purpose
+from vault.redaction import contains_pan
 
 Actor = AbstractBaseUser | AnonymousUser
 
 
-def authorize_detokenize(actor: Actor | None, *, purpose: str) -> None:
-    """Return if `actor` may read card numbers for `purpose`, else raise `DetokenizationDenied`.
+class Right(StrEnum):
+    """What can be granted; the value is the codename of the permission in the app `vault`."""
 
-    The right is `vault.detokenize_pan`, given to the user or to a group of theirs; being a superuser does not replace
-    it (PCI DSS 7.2). The purpose is one of `settings.VAULT["PURPOSES"]`.
-    """
-    if purpose not in vault_config().PURPOSES or not _is_granted(actor, "detokenize_pan"):
-        raise DetokenizationDenied
+    TOKENIZE = "tokenize_pan"
+    DETOKENIZE = "detokenize_pan"
+    SEARCH = "search_pan"
+    ERASE = "erase_card"
+    APPROVE = "approve_reveal"
+    VIEW_AUDIT = "view_auditevent"
+    MANAGE_KEYS = "manage_keys"
 
 
-def _is_granted(actor: Actor | None, codename: str) -> bool:
+#: Operations in the audit log that the rules below count, and how they name a lock and its end.
+DETOKENIZE: Final = "detokenize"
+SEARCH: Final = "search"
+LOCK: Final = "reader.lock"
+UNLOCK: Final = "reader.unlock"
+_HOUR: Final = timedelta(hours=1)
+_LOCKED: Final = "Somebody read too many cards within an hour and is locked out of reading."
+
+
+def is_granted(actor: Actor | None, right: Right) -> bool:
+    """True if an active actor has the right, by themselves or through a group."""
     if actor is None or actor.pk is None or not actor.is_active:
         return False
-    granted = Permission.objects.filter(content_type__app_label="vault", codename=codename)
-    return granted.filter(Q(user=actor.pk) | Q(group__user=actor.pk)).exists()
+    return grants(right).filter(Q(user=actor.pk) | Q(group__user=actor.pk)).exists()
+
+
+def grants(right: Right) -> QuerySet[Permission]:
+    """The permission row of a right."""
+    return Permission.objects.filter(content_type__app_label="vault", codename=right.value)
+
+
+def authorize(actor: Actor | None, right: Right) -> None:
+    """Return if the actor has the right; else raise `AccessDenied`. Not for reading: see `authorize_reading`."""
+    if not is_granted(actor, right):
+        raise AccessDenied(Refusal.NO_RIGHT)
+
+
+def authorize_search(actor: Actor | None) -> None:
+    """Return if the actor may find cards by their number now; else raise `AccessDenied`.
+
+    Call it after the intent was recorded: the budget counts what stands in the audit log.
+    """
+    authorize(actor, Right.SEARCH)
+    assert actor is not None  # noqa: S101 - for the type checker
+    _refuse_locked(actor)
+    _spend(actor, SEARCH, vault_config().SEARCH_BUDGET)
+
+
+def authorize_reading(
+    actor: Actor | None, *, purpose: Purpose, tokens: Sequence[str], reveal: RevealRequest | None
+) -> None:
+    """Return if the actor may read these cards for this purpose now; else raise `DetokenizationDenied`.
+
+    In this order: the right, the rules of the purpose, for staff the approved request, the lock and the budget. Call it
+    after the intent was recorded: the budget counts what stands in the audit log.
+    """
+    try:
+        authorize(actor, Right.DETOKENIZE)
+        assert actor is not None  # noqa: S101 - for the type checker
+        config = vault_config()
+        if refusal := purpose_refusal(actor, purpose, config):
+            raise DetokenizationDenied(refusal)
+        if config.REVEAL_APPROVAL and getattr(actor, "is_staff", False) and not _covers(reveal, actor, purpose, tokens):
+            raise DetokenizationDenied(Refusal.APPROVAL)
+        _refuse_locked(actor)
+        _spend(actor, DETOKENIZE, read_budget(actor, config))
+    except AccessDenied as denial:
+        raise DetokenizationDenied(denial.reason) from None
+
+
+def purpose_refusal(actor: Actor, purpose: Purpose, config: VaultConfig) -> Refusal | None:
+    """Why this actor may not name this purpose, from where they are and at this hour; None if they may."""
+    rule = config.rule(purpose.name)
+    if rule is None:
+        return Refusal.PURPOSE
+    if (rule.text and not purpose.text) or len(purpose.text) > TEXT_LENGTH or contains_pan(purpose.text):
+        return Refusal.PURPOSE_TEXT
+    if rule.groups and not Group.objects.filter(user=actor.pk, name__in=rule.groups).exists():
+        return Refusal.GROUP
+    if not rule.is_met_from(current_origin().source):
+        return Refusal.NETWORK
+    return None if rule.is_met_at(timezone.localtime()) else Refusal.HOURS
+
+
+def _covers(reveal: RevealRequest | None, actor: Actor, purpose: Purpose, tokens: Sequence[str]) -> bool:
+    """True if the request is this actor's, for this card and purpose, and is being shown at this moment."""
+    if reveal is None:
+        return False
+    found = RevealRequest.objects.filter(
+        pk=reveal.pk, requester=actor.pk, purpose=purpose.name, state=RevealRequest.State.OPENING
+    )
+    return list(found.values_list("card_id", flat=True)) == list(tokens)
+
+
+# --- Budget and lock: counted in the audit log, which is durable, shared by all processes and never rolled back ----
+
+
+def read_budget(actor: Actor, config: VaultConfig) -> int:
+    """How many cards this actor may read within an hour: the largest budget of their groups, or the general one."""
+    budgets = dict(config.GROUP_BUDGETS)
+    mine = Group.objects.filter(user=actor.pk, name__in=budgets).values_list("name", flat=True) if budgets else []
+    return max((budgets[name] for name in mine), default=config.READ_BUDGET)
+
+
+def is_locked(actor_id: str) -> bool:
+    """True if the actor was locked out of reading and nobody has unlocked them since. Raises `AuditUnavailable`."""
+    try:
+        last = (
+            AuditEvent.objects.filter(subject=actor_id, operation__in=[LOCK, UNLOCK]).order_by("-time", "-pk").first()
+        )
+    except DatabaseError:
+        raise AuditUnavailable from None
+    return last is not None and last.operation == LOCK
+
+
+def unlock(actor_id: str, *, by: Actor | None) -> None:
+    """Let somebody read again. Raises `AccessDenied` without the right to approve, or for oneself."""
+    authorize(by, Right.APPROVE)
+    if by is not None and str(by.pk) == actor_id:
+        raise AccessDenied(Refusal.SAME_PERSON)
+    record(UNLOCK, actor=by, subject=actor_id)
+
+
+def _refuse_locked(actor: Actor) -> None:
+    if is_locked(str(actor.pk)):
+        raise AccessDenied(Refusal.LOCKED)
+
+
+def spent(actor_id: str, operation: str) -> int:
+    """The cards of this actor within the last hour, those that are on their way included, refused ones not."""
+    recent = AuditEvent.objects.of(actor_id).filter(operation=operation, time__gt=timezone.now() - _HOUR)
+    try:
+        counted = recent.aggregate(
+            asked=Sum("cards", filter=Q(outcome="intent")), denied=Sum("cards", filter=Q(outcome="denied"))
+        )
+    except DatabaseError:
+        raise AuditUnavailable from None
+    return (counted["asked"] or 0) - (counted["denied"] or 0)
+
+
+def _spend(actor: Actor, operation: str, budget: int) -> None:
+    # Two at once may both be counted by both; then both are refused. The other way round is not possible.
+    if spent(str(actor.pk), operation) > budget:
+        alarms.sound(LOCK, _LOCKED, subject=str(actor.pk), budget=budget, counted=operation)
+        raise AccessDenied(Refusal.BUDGET)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from vault.aws import aws_boundary
 from vault.conf import VaultConfig
@@ -25,6 +25,8 @@ _ATTRIBUTES: Final = [{"AttributeName": PARTITION_KEY, "AttributeType": "S"}]
 # What the application does with a key, by the key's job; everything else is administration.
 _CARD_USE: Final = ("kms:GenerateDataKey", "kms:Decrypt")
 _FINGERPRINT_USE: Final = ("kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt")
+_AUDIT_USE: Final = ("kms:GenerateMac", "kms:VerifyMac")
+_SPECS: Final = {"ENCRYPT_DECRYPT": "SYMMETRIC_DEFAULT", "GENERATE_VERIFY_MAC": "HMAC_256"}
 _ADMINISTRATION: Final = tuple(
     f"kms:{action}"
     for action in [
@@ -95,12 +97,13 @@ class Principals:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """One of the two keys: the name it is configured by and what it is for."""
+    """One of the three keys: the name it is configured by and what it is for."""
 
     name: str
     description: str
     use: tuple[str, ...]
     condition: dict[str, str]
+    usage: Literal["ENCRYPT_DECRYPT", "GENERATE_VERIFY_MAC"] = "ENCRYPT_DECRYPT"
 
 
 class Provisioner:
@@ -137,7 +140,7 @@ class Provisioner:
         yield from self._provision_table(table)
         yield from self._provision_fingerprint_secret()
 
-    def _keys(self) -> tuple[_Key, _Key]:
+    def _keys(self) -> tuple[_Key, ...]:
         table = self._config.TABLE
         card = _Key(
             self._config.CARD_KEY,
@@ -151,7 +154,10 @@ class Provisioner:
             _FINGERPRINT_USE,
             {"kms:EncryptionContext:purpose": "fingerprint", "kms:EncryptionContext:table": table},
         )
-        return card, fingerprint
+        audit = _Key(
+            self._config.AUDIT_KEY, f"Seals the audit log of {table}", _AUDIT_USE, {}, usage="GENERATE_VERIFY_MAC"
+        )
+        return card, fingerprint, audit
 
     # --- Keys ----------------------------------------------------------------------------------------------------
 
@@ -164,8 +170,10 @@ class Provisioner:
             if self._dry_run:
                 return
             found = self._create_key(key)
-        self._require_usable(found)
-        yield from self._provision_rotation(key, found["KeyId"])
+        self._require_usable(key, found)
+        # KMS rotates no HMAC keys (AWS KMS Developer Guide, "Rotating AWS KMS keys").
+        if key.usage == "ENCRYPT_DECRYPT":
+            yield from self._provision_rotation(key, found["KeyId"])
         yield from self._provision_policy(key, found)
 
     def _describe_key(self, name: str) -> dict[str, Any] | None:
@@ -179,8 +187,8 @@ class Provisioner:
         with aws_boundary():
             created = self._kms.create_key(
                 Description=key.description,
-                KeyUsage="ENCRYPT_DECRYPT",
-                KeySpec="SYMMETRIC_DEFAULT",
+                KeyUsage=key.usage,
+                KeySpec=_SPECS[key.usage],  # type: ignore[arg-type]
                 Tags=[{"TagKey": "vault-table", "TagValue": self._config.TABLE}],
             )["KeyMetadata"]
             try:
@@ -191,9 +199,9 @@ class Provisioner:
                 return dict(self._kms.describe_key(KeyId=key.name)["KeyMetadata"])
         return dict(created)
 
-    def _require_usable(self, found: dict[str, Any]) -> None:
+    def _require_usable(self, key: _Key, found: dict[str, Any]) -> None:
         region = found["Arn"].split(":")[3]
-        is_usable = found["KeyState"] == "Enabled" and found["KeyUsage"] == "ENCRYPT_DECRYPT"
+        is_usable = found["KeyState"] == "Enabled" and found["KeyUsage"] == key.usage
         if not is_usable or region != self._config.REGION:
             raise KeyUnusable
 
@@ -347,11 +355,12 @@ def key_policy(
         principal = {"AWS": sorted(arns) or [root]}
         return {"Sid": sid, "Effect": "Allow", "Principal": principal, "Action": list(actions), "Resource": "*"} | more
 
+    bound = {"Condition": {"StringEquals": condition}} if condition else {}
     return {
         "Version": "2012-10-17",
         "Statement": [
             statement("Administration", principals.administration, _ADMINISTRATION),
-            statement("Use", principals.use, use, Condition={"StringEquals": condition}),
+            statement("Use", principals.use, use, **bound),
             statement("Look", principals.use, ["kms:DescribeKey"]),
         ],
     }

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from django.contrib.auth.models import AnonymousUser
+
 from vault.audit import audited
 from vault.backend import current_vault
 from vault.exceptions import CardErased, RecordTampered, TokenNotFound
-from vault.models import Card
+from vault.models import Card, RevealRequest
 from vault.pan import PAN
-from vault.policy import Actor, authorize_detokenize
+from vault.policy import DETOKENIZE, SEARCH, Actor, authorize_reading, authorize_search
+from vault.purposes import Purpose
 from vault.store import KeptCard, OpenedCard
 from vault.tokens import Token
 
@@ -55,7 +58,8 @@ def tokenize_many(pans: Sequence[PAN], *, expires: Sequence[date | None] | None 
     with audited("tokenize", cards=len(pans)) as outcome:
         kept = current_vault().store.keep(pans)
         results = [_remember(*each) for each in zip(pans, kept, dates, strict=True)]
-        outcome["tokens"] = [result.token.text for result in results]
+        tokens = [result.token.text for result in results]
+        outcome.update({"token": tokens[0]} if len(tokens) == 1 else {"tokens": tokens})
     return results
 
 
@@ -63,7 +67,7 @@ def find(pan: PAN) -> Token | None:
     """The token of a card that is kept already, else None. Nothing is written but the audit event."""
     with audited("find") as outcome:
         token = current_vault().store.find(pan)
-        outcome["token"] = token.text if token else None
+        outcome["token"] = token.text if token else ""
     return token
 
 
@@ -75,21 +79,47 @@ def describe(token: Token | str) -> Card:
         raise TokenNotFound from None
 
 
-def detokenize(token: Token | str, *, actor: Actor | None, purpose: str) -> PAN:
+def search(pan: PAN, *, actor: Actor | None) -> Card | None:
+    """The card with this number, for an actor with the right to search; None if none is on file.
+
+    Raises `AccessDenied`, `AuditUnavailable`, `VaultSealed`, `VaultUnavailable`.
+    """
+    with audited(SEARCH, actor=_known(actor), cards=1) as outcome:
+        authorize_search(actor)
+        token = current_vault().store.find(pan)
+        card = Card.objects.filter(token=token.text).first() if token else None
+        outcome["token"] = card.token if card else ""
+    return card
+
+
+def detokenize(
+    token: Token | str, *, actor: Actor | None, purpose: Purpose | str, reveal: RevealRequest | None = None
+) -> PAN:
     """The card number under `token`, for an actor with the right and a purpose. See `detokenize_many`."""
-    return detokenize_many([token], actor=actor, purpose=purpose)[0]
+    return detokenize_many([token], actor=actor, purpose=purpose, reveal=reveal)[0]
 
 
-def detokenize_many(tokens: Sequence[Token | str], *, actor: Actor | None, purpose: str) -> list[PAN]:
+def detokenize_many(
+    tokens: Sequence[Token | str],
+    *,
+    actor: Actor | None,
+    purpose: Purpose | str,
+    reveal: RevealRequest | None = None,
+) -> list[PAN]:
     """The card numbers under `tokens`, in the order given: all of them or none.
 
-    Raises `DetokenizationDenied` without the right or the purpose, `TokenNotFound`, `CardErased`, `RecordTampered` for
-    an item that is not the one last written, `AuditUnavailable`, `VaultSealed`, `VaultUnavailable`.
+    The purpose is a `Purpose`, or its text form: "refund: charged twice". `reveal` is the approved request that staff
+    need where approval is switched on; see `vault.reveals`.
+
+    Raises `DetokenizationDenied` with the reason, `TokenNotFound`, `CardErased`, `RecordTampered` for an item that is
+    not the one last written, `AuditUnavailable`, `VaultSealed`, `VaultUnavailable`.
     """
     wanted = [Token.parse(token) for token in tokens]
     names = [token.text for token in wanted]
-    with audited("detokenize", actor=str(actor.pk) if actor else "nobody", purpose=purpose, tokens=names):
-        authorize_detokenize(actor, purpose=purpose)
+    purpose = Purpose.parse(purpose)
+    about = {"token": names[0]} if len(names) == 1 else {"tokens": names}
+    with audited(DETOKENIZE, actor=_known(actor), purpose=purpose.name, reason=purpose.text, cards=len(names), **about):
+        authorize_reading(actor, purpose=purpose, tokens=names, reveal=reveal)
         cards = Card.objects.in_bulk(names)
         if any(name not in cards for name in names):
             raise TokenNotFound
@@ -97,6 +127,11 @@ def detokenize_many(tokens: Sequence[Token | str], *, actor: Actor | None, purpo
             raise CardErased
         opened = current_vault().store.open(wanted)
         return [_fresh(each, cards[each.record.token.text]) for each in opened]
+
+
+def _known(actor: Actor | None) -> Actor:
+    """Who asks stands in the event, even if it is nobody: not whoever the request happens to be of."""
+    return AnonymousUser() if actor is None else actor
 
 
 def _fresh(opened: OpenedCard, card: Card) -> PAN:

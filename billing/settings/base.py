@@ -1,6 +1,7 @@
 """What every place shares. Whatever protects card data is on here already; production only tightens."""
 
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -74,23 +75,43 @@ TEMPLATES = [
 # --- Order history -------------------------------------------------------------------------------------------------
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'billing.sqlite3'}")}
-_database = DATABASES["default"]
-if _database["ENGINE"] == "django.db.backends.sqlite3":
-    _database["OPTIONS"] = {
-        "timeout": 20,
-        # A writer that waits for its turn at BEGIN cannot fail half way with "database is locked".
-        "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-    }
+# The audit log has a connection of its own: what it holds stays when the transaction of an order is rolled back.
+if _audit_url := env.str("AUDIT_DATABASE_URL", default=""):
+    DATABASES["audit"] = env.db_url_config(_audit_url)
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    _beside = Path(DATABASES["default"]["NAME"])
+    DATABASES["audit"] = DATABASES["default"] | {"NAME": str(_beside.with_name("audit.sqlite3"))}
 else:
-    _database["OPTIONS"] = {
-        **_database.get("OPTIONS", {}),
+    DATABASES["audit"] = dict(DATABASES["default"])
+DATABASE_ROUTERS = ["vault.routers.AuditRouter"]
+
+
+def _with_options(database: dict[str, Any], *, seconds: int) -> dict[str, Any]:
+    """The same database with what makes it safe; `seconds` is how long a writer waits for SQLite or for an answer."""
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        options = {
+            "timeout": seconds,
+            # A writer that waits for its turn at BEGIN cannot fail half way with "database is locked".
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        }
+        return database | {"OPTIONS": options}
+    options = {
+        **database.get("OPTIONS", {}),
         "charset": "utf8mb4",
         "init_command": "SET sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
         "isolation_level": "read committed",
+        "connect_timeout": 3,
     }
-    _database["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
-    _database["CONN_HEALTH_CHECKS"] = True
+    keeping = {"CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=60), "CONN_HEALTH_CHECKS": True}
+    return database | keeping | {"OPTIONS": options}
+
+
+DATABASES["default"] = _with_options(DATABASES["default"], seconds=20)
+# Card operations wait for the audit log, so it has to answer or fail soon.
+DATABASES["audit"] = _with_options(DATABASES["audit"], seconds=5)
+if DATABASES["audit"]["ENGINE"] == "django.db.backends.mysql":
+    DATABASES["audit"]["OPTIONS"] |= {"read_timeout": 5, "write_timeout": 5}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Vault ---------------------------------------------------------------------------------------------------------
@@ -104,6 +125,8 @@ VAULT = {
     "TABLE": env.str("VAULT_TABLE", default="billing-vault"),
     "CARD_KEY": env.str("VAULT_CARD_KEY", default="alias/billing-vault-card"),
     "FINGERPRINT_KEY": env.str("VAULT_FINGERPRINT_KEY", default="alias/billing-vault-fingerprint"),
+    "AUDIT_KEY": env.str("VAULT_AUDIT_KEY", default="alias/billing-vault-audit"),
+    "AUDIT_DATABASE": "audit",
     "MATERIALS": env.str("VAULT_MATERIALS", default="per-item"),
     "DATA_KEY_MAX_AGE": env.int("VAULT_DATA_KEY_MAX_AGE", default=300),
     "DATA_KEY_MAX_ITEMS": env.int("VAULT_DATA_KEY_MAX_ITEMS", default=10_000),
@@ -112,6 +135,15 @@ VAULT = {
     "PURPOSES": env.list(
         "VAULT_PURPOSES", default=["settlement", "refund", "fraud-investigation", "dispute", "support", "migration"]
     ),
+    # By purpose, in JSON; .env.example has one.
+    "PURPOSE_RULES": env.json("VAULT_PURPOSE_RULES", default={}),
+    "READ_BUDGET": env.int("VAULT_READ_BUDGET", default=60),
+    "SEARCH_BUDGET": env.int("VAULT_SEARCH_BUDGET", default=60),
+    "GROUP_BUDGETS": env.json("VAULT_GROUP_BUDGETS", default={}),
+    "REVEAL_APPROVAL": env.bool("VAULT_REVEAL_APPROVAL", default=True),
+    "REVEAL_VALID": env.int("VAULT_REVEAL_VALID", default=24 * 3600),
+    "BREAK_GLASS": env.bool("VAULT_BREAK_GLASS", default=True),
+    "ALARM_EMAILS": env.list("VAULT_ALARM_EMAILS", default=[]),
 }
 
 # Reverse proxies in front of this process whose X-Forwarded-For entry can be believed; 0 believes none.
@@ -207,7 +239,7 @@ LOGGING = {
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "filters": ["redact"], "formatter": "line"},
         # Audit events go to stdout as they are: one JSON object a line, and a failed write is an error.
-        "audit": {"class": "vault.audit.StdoutHandler", "filters": ["redact"]},
+        "audit": {"class": "vault.stdout.StdoutHandler", "filters": ["redact"]},
     },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {

@@ -28,4 +28,9 @@ def _own_secret(path: Path) -> str:
 SECRET_KEY = env.str("SECRET_KEY", default="") or _own_secret(DATA_DIR / "secret_key")
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
-VAULT |= {"BACKEND": "embedded", "EMBEDDED_ALLOWED": True}
+VAULT |= {
+    "BACKEND": "embedded",
+    "EMBEDDED_ALLOWED": True,
+    # The demo has one member of staff, and nobody else to ask.
+    "REVEAL_APPROVAL": env.bool("VAULT_REVEAL_APPROVAL", default=False),
+}

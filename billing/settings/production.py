@@ -7,15 +7,13 @@ SECRET_KEY = env.str("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
 VAULT |= {"EMBEDDED_ALLOWED": False}
 
-DATABASES["default"] = env.db_url("DATABASE_URL") | {
-    key: value
-    for key, value in DATABASES["default"].items()
-    if key in {"OPTIONS", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS"}
-}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
-    # PCI DSS 4.2.1: the path of the RDS certificate bundle. The connection fails if the server cannot show its own.
-    DATABASES["default"]["OPTIONS"]["ssl"] = {"ca": env.str("DATABASE_CA")}
-    DATABASES["default"]["OPTIONS"]["ssl_mode"] = "VERIFY_IDENTITY"
+for _alias, _variable in {"default": "DATABASE_URL", "audit": "AUDIT_DATABASE_URL"}.items():
+    _kept = {"OPTIONS", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS"}
+    DATABASES[_alias] = env.db_url(_variable) | {k: v for k, v in DATABASES[_alias].items() if k in _kept}
+    if DATABASES[_alias]["ENGINE"] == "django.db.backends.mysql":
+        # PCI DSS 4.2.1: the path of the RDS certificate bundle. The connection fails if the server cannot show its own.
+        DATABASES[_alias]["OPTIONS"]["ssl"] = {"ca": env.str("DATABASE_CA")}
+        DATABASES[_alias]["OPTIONS"]["ssl_mode"] = "VERIFY_IDENTITY"
 
 MIDDLEWARE = ["vault.middleware.RefusePlainHTTPMiddleware", *MIDDLEWARE]
 SECURE_SSL_REDIRECT = True

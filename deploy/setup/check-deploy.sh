@@ -9,6 +9,7 @@ exec env -i PATH="$PATH" HOME="$HOME" LANG=C.UTF-8 \
 	SECRET_KEY="$secret" \
 	ALLOWED_HOSTS=billing.example.com \
 	DATABASE_URL="mysql://billing:not-used@db.example.com:3306/billing" \
+	AUDIT_DATABASE_URL="mysql://billing_audit:not-used@db.example.com:3306/billing_audit" \
 	DATABASE_CA=/etc/ssl/certs/ca-certificates.crt \
 	VAULT_BACKEND=aws \
 	AWS_REGION=eu-central-1 \

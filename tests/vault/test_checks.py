@@ -104,6 +104,7 @@ def test_production_refuses_the_embedded_vault_at_start():
         "SECRET_KEY": "x" * 60,
         "ALLOWED_HOSTS": "example.com",
         "DATABASE_URL": "sqlite:///:memory:",
+        "AUDIT_DATABASE_URL": "sqlite:///:memory:",
         "VAULT_BACKEND": "embedded",
     }
     result = subprocess.run(

@@ -290,9 +290,9 @@ def test_the_stored_card_opens_through_the_door_alone(purchase, digits, django_u
 
     actor = django_user_model.objects.create_user("fraud")
     with pytest.raises(DetokenizationDenied):
-        purchase.card.detokenize(actor=actor, purpose="refund")
+        purchase.card.detokenize(actor=actor, purpose="refund: charged twice")
     actor.user_permissions.add(Permission.objects.get(codename="detokenize_pan"))
-    assert purchase.card.detokenize(actor=actor, purpose="refund") == PAN(digits)
+    assert purchase.card.detokenize(actor=actor, purpose="refund: charged twice") == PAN(digits)
     assert repr(purchase.card) == f"<StoredCard {purchase.card.token}>"
 
 
@@ -319,12 +319,12 @@ def test_an_older_item_put_back_is_refused_and_so_is_an_erased_card(digits, vaul
     actor.user_permissions.add(Permission.objects.get(codename="detokenize_pan"))
     Card.objects.update(item_digest="0" * 64)
     with pytest.raises(RecordTampered):
-        services.detokenize(token, actor=actor, purpose="refund")
+        services.detokenize(token, actor=actor, purpose="refund: charged twice")
     Card.objects.update(status=Card.Status.ERASED)
     with pytest.raises(CardErased):
-        services.detokenize(token, actor=actor, purpose="refund")
+        services.detokenize(token, actor=actor, purpose="refund: charged twice")
     Card.objects.all().delete()
     with pytest.raises(TokenNotFound):
-        services.detokenize(token, actor=actor, purpose="refund")
+        services.detokenize(token, actor=actor, purpose="refund: charged twice")
     # The row comes back with what the table says.
     assert services.tokenize(PAN(digits)).card.item_version == 1

@@ -1,55 +1,347 @@
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
+from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
 
-from vault.exceptions import DetokenizationDenied
-from vault.policy import authorize_detokenize
+from tests.factories import make_card, make_user
+from vault import policy, services
+from vault.audit import Process, acting_for
+from vault.conf import vault_config
+from vault.exceptions import AccessDenied, DetokenizationDenied, Refusal
+from vault.models import AuditEvent
+from vault.pan import PAN
+from vault.policy import Right
+from vault.purposes import Purpose, PurposeRule
 
 pytestmark = pytest.mark.django_db
+PURPOSE = "refund: charged twice"
 
 
-def user(name="sam", **options):
-    return User.objects.create_user(name, **options)
+def reader(name="fraud", **fields):
+    return make_user(name, "vault.detokenize_pan", "vault.search_pan", **fields)
 
 
-def grant(to):
-    to.add(Permission.objects.get(codename="detokenize_pan", content_type__app_label="vault"))
+@pytest.fixture
+def pan(canary):
+    return PAN(canary("stored card"))
 
 
-def test_the_right_may_be_given_to_the_user_or_to_a_group():
-    one, two, group = user("one"), user("two"), Group.objects.create(name="Fraud")
-    grant(one.user_permissions)
-    grant(group.permissions)
+@pytest.fixture
+def token(pan):
+    return make_card(pan.expose()).token
+
+
+def configure(settings, **values):
+    settings.VAULT = settings.VAULT | values
+
+
+# --- Rights -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("right", Right)
+def test_a_right_may_be_given_to_the_user_or_to_a_group(right):
+    permission = Permission.objects.get(codename=right.value, content_type__app_label="vault")
+    one, two, group = make_user("one", f"vault.{right.value}"), make_user("two"), Group.objects.create(name="G")
+    group.permissions.add(permission)
     two.groups.add(group)
     for actor in (one, two):
-        authorize_detokenize(actor, purpose="refund")
+        policy.authorize(actor, right)
+
+
+NOBODIES = {
+    "nobody": lambda right: None,
+    "anonymous": lambda right: AnonymousUser(),
+    "customer": lambda right: make_user(),
+    "staff": lambda right: make_user(is_staff=True),
+    "superuser": lambda right: make_user(is_staff=True, is_superuser=True),
+    "deactivated": lambda right: make_user("ada", f"vault.{right.value}", is_active=False),
+    "unsaved": lambda right: User(username="x"),
+}
+
+
+@pytest.mark.parametrize("right", Right)
+@pytest.mark.parametrize("who", NOBODIES.values(), ids=NOBODIES)
+def test_everybody_else_is_refused(who, right):
+    with pytest.raises(AccessDenied) as refused:
+        policy.authorize(who(right), right)
+    assert refused.value.reason is Refusal.NO_RIGHT
+
+
+@pytest.mark.parametrize("who", NOBODIES.values(), ids=NOBODIES)
+def test_without_the_right_nothing_is_read_and_no_key_is_asked_for(who, wire, token):
+    calls = wire.calls.copy()
+    with pytest.raises(DetokenizationDenied):
+        services.detokenize(token, actor=who(Right.DETOKENIZE), purpose=PURPOSE)
+    assert calls
+    assert wire.calls == calls
+
+
+@pytest.mark.parametrize("who", NOBODIES.values(), ids=NOBODIES)
+def test_without_the_right_nothing_is_searched(who, wire, token, pan):
+    calls = wire.calls.copy()
+    with pytest.raises(AccessDenied):
+        services.search(pan, actor=who(Right.SEARCH))
+    assert calls
+    assert wire.calls == calls
+
+
+def test_the_groups_are_there_and_each_does_one_job():
+    rights = {
+        group.name: set(group.permissions.values_list("content_type__app_label", "codename"))
+        for group in Group.objects.all()
+    }
+    orders = {("orders", "view_order"), ("orders", "view_savedcard")}
+
+    def vault(*names):
+        return {("vault", name) for name in names}
+
+    assert rights == {
+        "Support": orders | vault("view_card", "search_pan", "erase_card"),
+        "Fraud": orders | vault("view_card", "detokenize_pan", "search_pan", "view_revealrequest", "approve_reveal"),
+        "Key custodian": vault("manage_keys"),
+        "Auditor": vault("view_card", "view_revealrequest", "view_auditevent"),
+    }
+
+
+# --- Purpose ------------------------------------------------------------------------------------------------------
+
+
+def refusal_of(actor, token, purpose=PURPOSE):
+    with pytest.raises(DetokenizationDenied) as refused:
+        services.detokenize(token, actor=actor, purpose=purpose)
+    return refused.value.reason
 
 
 @pytest.mark.parametrize(
-    "actor",
+    ("purpose", "refusal"),
     [
-        pytest.param(lambda: None, id="nobody"),
-        pytest.param(AnonymousUser, id="anonymous"),
-        pytest.param(user, id="customer"),
-        pytest.param(lambda: user(is_staff=True), id="staff"),
-        pytest.param(lambda: user(is_staff=True, is_superuser=True), id="superuser"),
-        pytest.param(User, id="unsaved"),
+        ("", Refusal.PURPOSE),
+        ("curiosity: I want to", Refusal.PURPOSE),
+        ("REFUND: charged twice", Refusal.PURPOSE),
+        ("refund", Refusal.PURPOSE_TEXT),
+        ("refund:  ", Refusal.PURPOSE_TEXT),
+        ("refund: " + "x" * 201, Refusal.PURPOSE_TEXT),
+        (Purpose("refund", ""), Refusal.PURPOSE_TEXT),
     ],
 )
-def test_everybody_else_is_refused(actor):
-    with pytest.raises(DetokenizationDenied):
-        authorize_detokenize(actor(), purpose="refund")
+def test_a_purpose_is_from_the_list_and_is_explained(token, purpose, refusal):
+    assert refusal_of(reader(), token, purpose) is refusal
 
 
-def test_a_user_who_was_deactivated_is_refused():
-    actor = user(is_active=False)
-    grant(actor.user_permissions)
-    with pytest.raises(DetokenizationDenied):
-        authorize_detokenize(actor, purpose="refund")
+def test_a_card_number_is_no_explanation_and_is_recorded_nowhere(token, canary):
+    # The leak scanner looks through the audit log and stdout.
+    assert refusal_of(reader(), token, f"refund: card {canary('explanation')}") is Refusal.PURPOSE_TEXT
+    assert refusal_of(reader("two"), token, canary("purpose")) is Refusal.PURPOSE
 
 
-@pytest.mark.parametrize("purpose", ["", "curiosity", "REFUND"])
-def test_the_purpose_must_be_on_the_list(purpose):
-    actor = user()
-    grant(actor.user_permissions)
-    with pytest.raises(DetokenizationDenied):
-        authorize_detokenize(actor, purpose=purpose)
+def test_what_is_said_stands_in_the_audit_log(token, pan):
+    actor = reader()
+    assert services.detokenize(token, actor=actor, purpose=PURPOSE) == pan
+    intent, done = AuditEvent.objects.filter(operation="detokenize").order_by("pk")
+    for event in (intent, done):
+        assert (event.actor, event.actor_name) == (str(actor.pk), "fraud")
+        assert (event.purpose, event.reason, event.token) == ("refund", "charged twice", token)
+        assert event.operation_id == intent.operation_id
+    assert (intent.outcome, done.outcome) == ("intent", "done")
+
+
+def test_a_rule_can_do_without_an_explanation(settings, token, pan):
+    configure(settings, PURPOSE_RULES={"settlement": {"text": False}})
+    assert services.detokenize(token, actor=reader(), purpose="settlement") == pan
+
+
+def test_a_rule_can_name_groups(settings, token, pan):
+    configure(settings, PURPOSE_RULES={"settlement": {"groups": ["Settlement"]}})
+    actor = reader()
+    assert refusal_of(actor, token, "settlement: nightly") is Refusal.GROUP
+    actor.groups.add(Group.objects.create(name="Settlement"))
+    assert services.detokenize(token, actor=actor, purpose="settlement: nightly") == pan
+
+
+@pytest.mark.parametrize(
+    ("source", "may"),
+    [
+        ("10.1.2.3", True),
+        ("2001:db8::7", True),
+        ("11.0.0.1", False),
+        ("2001:db9::7", False),
+        ("local", False),
+        ("", False),
+        ("10.1.2.3, 11.0.0.1", False),
+    ],
+)
+def test_a_rule_can_name_networks(settings, token, source, may):
+    configure(settings, PURPOSE_RULES={"settlement": {"networks": ["10.0.0.0/8", "2001:db8::/32"]}})
+    with acting_for(Process(source=source)):
+        if may:
+            services.detokenize(token, actor=reader(), purpose="settlement: nightly")
+        else:
+            assert refusal_of(reader(), token, "settlement: nightly") is Refusal.NETWORK
+
+
+@pytest.mark.parametrize(
+    ("hours", "moment", "may"),
+    [
+        ("06:00-22:00", "06:00", True),
+        ("06:00-22:00", "21:59", True),
+        ("06:00-22:00", "22:00", False),
+        ("06:00-22:00", "05:59", False),
+        ("22:00-06:00", "23:00", True),
+        ("22:00-06:00", "05:59", True),
+        ("22:00-06:00", "06:00", False),
+        ("22:00-06:00", "12:00", False),
+    ],
+)
+def test_a_rule_can_name_hours_of_the_projects_time_zone(settings, token, monkeypatch, hours, moment, may):
+    settings.TIME_ZONE = "Europe/Berlin"
+    configure(settings, PURPOSE_RULES={"settlement": {"hours": hours}})
+    hour, minute = map(int, moment.split(":"))
+    now = datetime(2026, 1, 5, hour, minute, tzinfo=ZoneInfo("Europe/Berlin"))
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now.astimezone(UTC))
+    if may:
+        services.detokenize(token, actor=reader(), purpose="settlement: nightly")
+    else:
+        assert refusal_of(reader(), token, "settlement: nightly") is Refusal.HOURS
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"setlement": {}},
+        {"settlement": {"group": ["x"]}},
+        {"settlement": {"groups": "Settlement"}},
+        {"settlement": {"networks": ["10.0.0.0/33"]}},
+        {"settlement": {"networks": ["10.0.0.1/8"]}},
+        {"settlement": {"hours": "6-22"}},
+        {"settlement": {"hours": "06:00-24:00"}},
+        {"settlement": {"text": "no"}},
+        {"settlement": None},
+        ["settlement"],
+    ],
+)
+def test_a_rule_with_a_mistake_stops_the_start(settings, rules):
+    configure(settings, PURPOSE_RULES=rules)
+    with pytest.raises(ImproperlyConfigured):
+        vault_config()
+
+
+def test_rules_do_not_change_while_they_are_used():
+    rule = PurposeRule.from_settings(
+        "settlement", {"groups": ["A"], "networks": ["10.0.0.0/8"], "hours": "22:00-06:00"}
+    )
+    assert hash(rule) == hash(PurposeRule("settlement", ("A",), ("10.0.0.0/8",), "22:00-06:00"))
+
+
+# --- Budget and lock ------------------------------------------------------------------------------------------------
+
+
+def test_a_budget_locks_and_alarms(settings, token, pan):
+    configure(settings, READ_BUDGET=2, ALARM_EMAILS=["security@example.com"])
+    actor = reader()
+    for _ in range(2):
+        services.detokenize(token, actor=actor, purpose=PURPOSE)
+    assert refusal_of(actor, token) is Refusal.BUDGET
+    (alarm,) = AuditEvent.objects.filter(is_alarm=True)
+    assert (alarm.operation, alarm.subject, alarm.actor) == ("reader.lock", str(actor.pk), "process")
+    (message,) = mail.outbox
+    assert message.to == ["security@example.com"]
+    # Locked: for reading and searching, and without a second alarm.
+    assert refusal_of(actor, token) is Refusal.LOCKED
+    with pytest.raises(AccessDenied) as refused:
+        services.search(pan, actor=actor)
+    assert refused.value.reason is Refusal.LOCKED
+    assert AuditEvent.objects.filter(is_alarm=True).count() == 1
+
+
+def test_a_lock_outlives_the_hour_until_another_person_ends_it(settings, token, pan, monkeypatch):
+    configure(settings, READ_BUDGET=1)
+    actor = make_user("fraud", "vault.detokenize_pan", "vault.approve_reveal")
+    approver = make_user("lead", "vault.approve_reveal")
+    services.detokenize(token, actor=actor, purpose=PURPOSE)
+    assert refusal_of(actor, token) is Refusal.BUDGET
+    from django.utils import timezone
+
+    later = timezone.now() + timedelta(hours=2)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: later)
+    assert refusal_of(actor, token) is Refusal.LOCKED
+    with pytest.raises(AccessDenied) as refused:
+        policy.unlock(str(actor.pk), by=actor)
+    assert refused.value.reason is Refusal.SAME_PERSON
+    with pytest.raises(AccessDenied):
+        policy.unlock(str(actor.pk), by=make_user("root", is_superuser=True))
+    assert policy.is_locked(str(actor.pk))
+    policy.unlock(str(actor.pk), by=approver)
+    assert services.detokenize(token, actor=actor, purpose=PURPOSE) == pan
+
+
+def test_a_bulk_read_counts_each_card(settings, canary):
+    tokens = [make_card(canary(f"card {number}")).token for number in range(3)]
+    configure(settings, READ_BUDGET=2)
+    with pytest.raises(DetokenizationDenied) as refused:
+        services.detokenize_many(tokens, actor=reader(), purpose=PURPOSE)
+    assert refused.value.reason is Refusal.BUDGET
+
+
+def test_refused_attempts_use_nothing_up(settings, token, pan):
+    configure(settings, READ_BUDGET=1)
+    actor = reader()
+    for _ in range(3):
+        assert refusal_of(actor, token, "refund") is Refusal.PURPOSE_TEXT
+    assert services.detokenize(token, actor=actor, purpose=PURPOSE) == pan
+
+
+def test_a_rolled_back_transaction_gives_no_budget_back(settings, token):
+    from django.db import transaction
+
+    configure(settings, READ_BUDGET=1)
+    actor = reader()
+    with transaction.atomic():
+        services.detokenize(token, actor=actor, purpose=PURPOSE)
+        transaction.set_rollback(True)
+    assert refusal_of(actor, token) is Refusal.BUDGET
+
+
+def test_a_group_can_have_a_budget_of_its_own(settings, token):
+    configure(settings, READ_BUDGET=1, GROUP_BUDGETS={"Settlement": 3, "Small": 2})
+    actor = reader()
+    actor.groups.add(Group.objects.create(name="Settlement"), Group.objects.create(name="Small"))
+    for _ in range(3):
+        services.detokenize(token, actor=actor, purpose=PURPOSE)
+    assert refusal_of(actor, token) is Refusal.BUDGET
+
+
+def test_budgets_are_of_each_actor(settings, token, pan):
+    configure(settings, READ_BUDGET=1)
+    assert services.detokenize(token, actor=reader("one"), purpose=PURPOSE) == pan
+    assert services.detokenize(token, actor=reader("two"), purpose=PURPOSE) == pan
+
+
+def test_searching_has_a_budget_too(settings, token, pan):
+    configure(settings, SEARCH_BUDGET=1)
+    actor = reader()
+    assert services.search(pan, actor=actor).token == token
+    with pytest.raises(AccessDenied) as refused:
+        services.search(pan, actor=actor)
+    assert refused.value.reason is Refusal.BUDGET
+
+
+def test_an_alarm_whose_mail_cannot_be_sent_stops_nothing(settings, token, monkeypatch):
+    configure(settings, READ_BUDGET=1, ALARM_EMAILS=["security@example.com"])
+    settings.EMAIL_BACKEND = "no.such.Backend"
+    actor = reader()
+    services.detokenize(token, actor=actor, purpose=PURPOSE)
+    assert refusal_of(actor, token) is Refusal.BUDGET
+    assert AuditEvent.objects.filter(operation="alarm.mail", outcome="failed").count() == 1
+
+
+# --- Approval -------------------------------------------------------------------------------------------------------
+
+
+def test_staff_cannot_go_round_the_reveal(settings, token, pan):
+    configure(settings, REVEAL_APPROVAL=True)
+    assert refusal_of(reader(is_staff=True), token) is Refusal.APPROVAL
+    # A service account is nobody who could ask.
+    assert services.detokenize(token, actor=reader("settlement"), purpose=PURPOSE) == pan

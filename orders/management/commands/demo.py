@@ -22,7 +22,7 @@ from knox.models import AuthToken
 from orders import services
 from vault.pan import PAN
 
-SUPPORT_RIGHTS: Final = ("orders.view_order", "vault.view_card")
+STAFF_GROUPS: Final = ("Support", "Fraud", "Auditor")
 SHOP_RIGHTS: Final = ("vault.tokenize_pan", "vault.view_card", "orders.view_order", "orders.add_order")
 
 # The namespace of their submissions: an order that an earlier run placed is found instead of placed again.
@@ -63,9 +63,7 @@ class Command(BaseCommand):
         with transaction.atomic():
             customer = _person("customer", "customer@example.com")
             staff = _person("staff", "staff@example.com", is_staff=True)
-            support, _ = Group.objects.get_or_create(name="Support")
-            support.permissions.add(*_permissions(SUPPORT_RIGHTS))
-            staff.groups.add(support)
+            staff.groups.set(Group.objects.filter(name__in=STAFF_GROUPS))
             shop, _ = User.objects.get_or_create(username="shop-api")
             shop.set_unusable_password()
             shop.save(update_fields=["password"])

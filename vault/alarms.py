@@ -1,0 +1,34 @@
+"""What somebody has to look at now: an event in the audit log, a line in the log, and a mail."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from django.core.mail import send_mail
+
+from vault.audit import record
+from vault.conf import vault_config
+
+logger: Final = logging.getLogger(__name__)
+
+
+def sound(operation: str, sentence: str, *, actor: object | None = None, **about: Any) -> None:
+    """Record an alarm and mail it to `settings.VAULT["ALARM_EMAILS"]`.
+
+    `sentence` is a constant for people. Raises `AuditUnavailable`. A mail that cannot be sent is recorded and stops
+    nothing: in an emergency the mail server may be what is broken.
+    """
+    event = record(operation, actor=actor, is_alarm=True, **about)
+    logger.error("%s (audit event %s)", sentence, event.pk)
+    recipients = vault_config().ALARM_EMAILS
+    if not recipients:
+        return
+    lines = [sentence, "", f"Time: {event.time:%Y-%m-%d %H:%M:%S} UTC", f"Audit event: {event.pk}"]
+    named = {"Actor": f"{event.actor_name} ({event.actor})", "From": event.source, "Card": event.token}
+    named |= {"About": event.subject, "Purpose": event.purpose, "Reason": event.reason}
+    lines += [f"{label}: {value}" for label, value in named.items() if value]
+    try:
+        send_mail(f"[vault] {sentence}", "\n".join(lines), None, list(recipients))
+    except Exception as error:  # noqa: BLE001 - whatever a mail backend raises
+        record("alarm.mail", outcome="failed", subject=operation, error=type(error).__name__)
