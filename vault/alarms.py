@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django.core.mail import send_mail
 
 from vault.audit import record
 from vault.conf import vault_config
+from vault.models import AuditEvent
 
 logger: Final = logging.getLogger(__name__)
 
@@ -21,14 +23,17 @@ def sound(operation: str, sentence: str, *, actor: object | None = None, **about
     """
     event = record(operation, actor=actor, is_alarm=True, **about)
     logger.error("%s (audit event %s)", sentence, event.pk)
-    recipients = vault_config().ALARM_EMAILS
-    if not recipients:
-        return
+    tell(vault_config().ALARM_EMAILS, sentence, event)
+
+
+def tell(recipients: Sequence[str], sentence: str, event: AuditEvent) -> None:
+    """Mail what happened to people, each on their own. Raises `AuditUnavailable` alone."""
     lines = [sentence, "", f"Time: {event.time:%Y-%m-%d %H:%M:%S} UTC", f"Audit event: {event.pk}"]
     named = {"Actor": f"{event.actor_name} ({event.actor})", "From": event.source, "Card": event.token}
     named |= {"About": event.subject, "Purpose": event.purpose, "Reason": event.reason}
     lines += [f"{label}: {value}" for label, value in named.items() if value]
-    try:
-        send_mail(f"[vault] {sentence}", "\n".join(lines), None, list(recipients))
-    except Exception as error:  # noqa: BLE001 - whatever a mail backend raises
-        record("alarm.mail", outcome="failed", subject=operation, error=type(error).__name__)
+    for recipient in recipients:
+        try:
+            send_mail(f"[vault] {sentence}", "\n".join(lines), None, [recipient])
+        except Exception as error:  # noqa: BLE001 - whatever a mail backend raises
+            record("alarm.mail", outcome="failed", subject=event.operation, error=type(error).__name__)

@@ -82,6 +82,8 @@ class Refusal(StrEnum):
     BUDGET = "budget"
     APPROVAL = "approval"
     SAME_PERSON = "same_person"
+    OTHER_PERSON = "other_person"
+    TICKET = "ticket"
     STATE = "state"
     EXPIRED = "expired"
     FRESH_SIGN_IN = "fresh_sign_in"
@@ -103,6 +105,8 @@ _REFUSAL_MESSAGES = {
     Refusal.BUDGET: "Too many cards within an hour. Reading is now locked.",
     Refusal.APPROVAL: "Staff read a card number through an approved reveal request alone.",
     Refusal.SAME_PERSON: "Another person has to decide this.",
+    Refusal.OTHER_PERSON: "This request is somebody else's.",
+    Refusal.TICKET: "Name the ticket that this is about. Card numbers do not belong there.",
     Refusal.STATE: "This request was decided or used already.",
     Refusal.EXPIRED: "This request has expired.",
     Refusal.FRESH_SIGN_IN: "Confirm who you are first.",

@@ -18,7 +18,8 @@ GOOD = SETTINGS | {"BACKEND": "aws"}
 @pytest.fixture(autouse=True)
 def no_mysql(settings, monkeypatch):
     """The private server of the test run has no TLS, and is not what is judged here."""
-    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3")
+    for alias in ("default", "audit"):
+        monkeypatch.setitem(settings.DATABASES[alias], "ENGINE", "django.db.backends.sqlite3")
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,32 @@ def no_mysql(settings, monkeypatch):
 def test_settings_that_the_vault_would_refuse(settings, change, found):
     settings.VAULT = GOOD | change
     assert checks.check_settings(None) == found
+
+
+def test_the_audit_log_needs_a_connection_of_its_own(settings):
+    settings.VAULT = GOOD | {"AUDIT_DATABASE": "default"}
+    assert checks.check_settings(None) == [checks.E_AUDIT_DATABASE]
+    settings.VAULT = GOOD | {"AUDIT_DATABASE": "nowhere"}
+    assert checks.check_settings(None) == [checks.E_AUDIT_DATABASE]
+
+
+def test_an_audit_event_must_not_wait_for_the_end_of_a_request(settings, monkeypatch):
+    settings.VAULT = GOOD
+    monkeypatch.setitem(settings.DATABASES["audit"], "ATOMIC_REQUESTS", True)
+    assert checks.check_settings(None) == [checks.E_AUDIT_DATABASE]
+
+
+def test_audit_events_must_be_routed(settings, monkeypatch):
+    from django.db import router
+
+    settings.VAULT = GOOD
+    monkeypatch.setattr(router, "routers", [])
+    assert checks.check_settings(None) == [checks.E_AUDIT_ROUTER]
+
+
+def test_whoever_confirms_an_identity_must_be_there(settings):
+    settings.VAULT = GOOD | {"CONFIRM_IDENTITY": "billing.nowhere.confirm"}
+    assert checks.check_settings(None) == [checks.E_CONFIRM_IDENTITY]
 
 
 def test_a_sound_deployment_has_no_warning(settings):

@@ -57,6 +57,9 @@ class Ledger:
             try:
                 return self._append(content)
             except DatabaseError:
+                # Within a transaction, where only tests are, there is nothing to go on with.
+                if connection.in_atomic_block:
+                    raise
                 connection.close()
                 if not was_open:
                     raise

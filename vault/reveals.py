@@ -1,0 +1,216 @@
+"""One person sees one card number once: asked for, decided by another, shown, and never again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from vault import alarms, policy, services
+from vault.audit import audited, record
+from vault.conf import vault_config
+from vault.exceptions import AccessDenied, CardErased, DetokenizationDenied, Refusal, VaultError
+from vault.models import Card, RevealRequest
+from vault.pan import PAN
+from vault.policy import Actor, Right
+from vault.purposes import TEXT_LENGTH, Purpose
+from vault.redaction import contains_pan
+
+_State: Final = RevealRequest.State
+TICKET_LENGTH: Final = 64
+# In an emergency somebody looks now, not tomorrow.
+_BREAK_GLASS_VALID: Final = timedelta(minutes=15)
+
+_ASKED: Final = "Somebody asks to see a card number. Approve or refuse it in the admin."
+_BROKEN: Final = "Somebody uses break-glass to see a card number. Review it in the admin."
+
+
+def request(card: Card, *, actor: Actor | None, purpose: Purpose, ticket: str) -> RevealRequest:
+    """Ask to see a card. Where approval is switched off, the request is approved at once.
+
+    Those who may approve are told by mail. Raises `DetokenizationDenied` with the reason if the actor could not use it,
+    `AccessDenied` for a ticket that is none, `CardErased`, `AuditUnavailable`.
+    """
+    config = vault_config()
+    state = _State.PENDING if config.REVEAL_APPROVAL else _State.APPROVED
+    made = _create(
+        card,
+        actor=actor,
+        purpose=purpose,
+        ticket=ticket,
+        operation="reveal.request",
+        state=state,
+        expires_at=timezone.now() + timedelta(seconds=config.REVEAL_VALID),
+    )
+    if made.state == _State.PENDING:
+        _tell_approvers(made, _ASKED)
+    return made
+
+
+def break_glass(card: Card, *, actor: Actor | None, purpose: Purpose, ticket: str) -> RevealRequest:
+    """Skip the approval: an alarm event and a mail to all who could have approved come first. See `request`.
+
+    What was seen is to be reviewed by one of them afterwards.
+    """
+    if not vault_config().BREAK_GLASS:
+        with audited("reveal.break_glass", actor=actor, token=card.token):
+            raise AccessDenied(Refusal.BREAK_GLASS)
+    made = _create(
+        card,
+        actor=actor,
+        purpose=purpose,
+        ticket=ticket,
+        operation="reveal.break_glass",
+        state=_State.APPROVED,
+        is_break_glass=True,
+        expires_at=timezone.now() + _BREAK_GLASS_VALID,
+    )
+    alarms.sound("reveal.alarm", _BROKEN, actor=actor, **_about(made))
+    _tell_approvers(made, _BROKEN)
+    return made
+
+
+def approve(asked: RevealRequest, *, actor: Actor | None, note: str = "") -> None:
+    """Let the requester see the card once. Raises `AccessDenied` with the reason, `AuditUnavailable`."""
+    _decide(asked, _State.APPROVED, actor=actor, note=note)
+
+
+def refuse(asked: RevealRequest, *, actor: Actor | None, note: str) -> None:
+    """Say no, and why: the requester reads the note. Raises `AccessDenied` with the reason, `AuditUnavailable`."""
+    _decide(asked, _State.REFUSED, actor=actor, note=note)
+
+
+def review(asked: RevealRequest, *, actor: Actor | None, note: str) -> None:
+    """Say afterwards what was found about a use of break-glass. Raises `AccessDenied`, `AuditUnavailable`."""
+    with transaction.atomic(), audited("reveal.review", actor=actor, **_about(asked)):
+        policy.authorize(actor, Right.APPROVE)
+        _refuse_oneself(asked, actor)
+        _require_text(note)
+        waiting = RevealRequest.objects.filter(pk=asked.pk, is_break_glass=True, decider=None)
+        if not waiting.update(decider=actor, decided_at=timezone.now(), decision=note):
+            raise AccessDenied(Refusal.STATE)
+    asked.refresh_from_db()
+
+
+def show(asked: RevealRequest, *, actor: Actor | None) -> PAN:
+    """The number, to the requester, once, however many ask at the same time.
+
+    The request is used up before the card is opened, and committed, so that nothing that happens later brings it back.
+    If the vault refuses or does not answer, no digits came out and it can be used again.
+
+    Raises `DetokenizationDenied` or `AccessDenied` with the reason, and what `services.detokenize` raises. Must not be
+    called within a transaction.
+    """
+    purpose = Purpose(asked.purpose, asked.reason)
+    with audited("reveal.show", actor=actor, **_about(asked)):
+        _claim(asked, actor)
+        try:
+            pan = services.detokenize(asked.card_id, actor=actor, purpose=purpose, reveal=asked)
+        except VaultError:
+            _move(asked, _State.OPENING, _State.APPROVED)
+            raise
+        _move(asked, _State.OPENING, _State.SHOWN, shown_at=timezone.now())
+    return pan
+
+
+def waiting() -> int:
+    """How many requests wait for a decision, and uses of break-glass for a review."""
+    pending = Q(state=_State.PENDING, expires_at__gt=timezone.now())
+    return RevealRequest.objects.filter(pending | Q(is_break_glass=True, decider=None)).count()
+
+
+def _create(
+    card: Card, *, actor: Actor | None, purpose: Purpose, ticket: str, operation: str, **fields: Any
+) -> RevealRequest:
+    asked_for = {"token": card.token, "purpose": purpose.name, "reason": purpose.text}
+    with transaction.atomic(), audited(operation, actor=actor, **asked_for) as outcome:
+        policy.authorize(actor, Right.DETOKENIZE)
+        if refusal := policy.purpose_refusal(actor, purpose, vault_config()):
+            raise DetokenizationDenied(refusal)
+        # For people a few words are always asked for, whatever the rule for programs says.
+        _require_text(purpose.text)
+        if not ticket.strip() or len(ticket) > TICKET_LENGTH or contains_pan(ticket):
+            raise AccessDenied(Refusal.TICKET)
+        if card.status == Card.Status.ERASED:
+            raise CardErased
+        made = RevealRequest.objects.create(
+            card=card, requester_id=actor.pk, purpose=purpose.name, reason=purpose.text, ticket=ticket.strip(), **fields
+        )
+        outcome |= {"subject": _name(made), "ticket": made.ticket}
+    return made
+
+
+def _decide(asked: RevealRequest, state: RevealRequest.State, *, actor: Actor | None, note: str) -> None:
+    # The event is written before the decision is committed: there is none without its event.
+    with transaction.atomic(), audited(f"reveal.{state.value}", actor=actor, **_about(asked)):
+        policy.authorize(actor, Right.APPROVE)
+        _refuse_oneself(asked, actor)
+        if state == _State.REFUSED or note:
+            _require_text(note)
+        _require_in_time(asked)
+        if not _move(asked, _State.PENDING, state, decider=actor, decided_at=timezone.now(), decision=note):
+            raise AccessDenied(Refusal.STATE)
+
+
+def _claim(asked: RevealRequest, actor: Actor | None) -> None:
+    policy.authorize(actor, Right.DETOKENIZE)
+    asked.refresh_from_db()
+    if actor is None or asked.requester_id != actor.pk:
+        raise AccessDenied(Refusal.OTHER_PERSON)
+    _require_in_time(asked)
+    # Approved by nobody while approval was switched off, and used when it is on again.
+    if vault_config().REVEAL_APPROVAL and asked.decider_id is None and not asked.is_break_glass:
+        raise AccessDenied(Refusal.APPROVAL)
+    with transaction.atomic(durable=True):
+        if not _move(asked, _State.APPROVED, _State.OPENING):
+            raise AccessDenied(Refusal.STATE)
+
+
+def _move(asked: RevealRequest, before: RevealRequest.State, after: RevealRequest.State, **fields: Any) -> bool:
+    """Change the state if it is what it should be; of several at once, one succeeds."""
+    changed = RevealRequest.objects.filter(pk=asked.pk, state=before).update(state=after, **fields)
+    asked.refresh_from_db()
+    return bool(changed)
+
+
+def _require_in_time(asked: RevealRequest) -> None:
+    if asked.has_expired():
+        raise AccessDenied(Refusal.EXPIRED)
+
+
+def _refuse_oneself(asked: RevealRequest, actor: Actor | None) -> None:
+    if actor is None or asked.requester_id == actor.pk:
+        raise AccessDenied(Refusal.SAME_PERSON)
+
+
+def _require_text(text: str) -> None:
+    if not text.strip() or len(text) > TEXT_LENGTH or contains_pan(text):
+        raise AccessDenied(Refusal.PURPOSE_TEXT)
+
+
+def _about(asked: RevealRequest) -> dict[str, Any]:
+    return {
+        "token": asked.card_id,
+        "purpose": asked.purpose,
+        "reason": asked.reason,
+        "subject": _name(asked),
+        "ticket": asked.ticket,
+    }
+
+
+def _name(asked: RevealRequest) -> str:
+    return f"reveal:{asked.pk}"
+
+
+def _tell_approvers(asked: RevealRequest, sentence: str) -> None:
+    event = record("reveal.told", actor=asked.requester, **_about(asked))
+    granted = policy.grants(Right.APPROVE)
+    people = get_user_model().objects.filter(
+        Q(user_permissions__in=granted) | Q(groups__permissions__in=granted), is_active=True
+    )
+    addresses = people.exclude(pk=asked.requester_id).exclude(email="").values_list("email", flat=True).distinct()
+    alarms.tell(sorted(addresses), sentence, event)
