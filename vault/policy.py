@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, cast
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, Permission
 from django.db import Error as DatabaseError
@@ -60,10 +60,11 @@ def grants(right: Right) -> QuerySet[Permission]:
     return Permission.objects.filter(content_type__app_label="vault", codename=right.value)
 
 
-def authorize(actor: Actor | None, right: Right) -> None:
-    """Return if the actor has the right; else raise `AccessDenied`. Not for reading: see `authorize_reading`."""
+def authorize(actor: Actor | None, right: Right) -> AbstractBaseUser:
+    """Give the actor back if they have the right; else raise `AccessDenied`. For reading see `authorize_reading`."""
     if not is_granted(actor, right):
         raise AccessDenied(Refusal.NO_RIGHT)
+    return cast("AbstractBaseUser", actor)
 
 
 def authorize_search(actor: Actor | None) -> None:
@@ -71,10 +72,9 @@ def authorize_search(actor: Actor | None) -> None:
 
     Call it after the intent was recorded: the budget counts what stands in the audit log.
     """
-    authorize(actor, Right.SEARCH)
-    assert actor is not None  # noqa: S101 - for the type checker
-    _refuse_locked(actor)
-    _spend(actor, SEARCH, vault_config().SEARCH_BUDGET)
+    searcher = authorize(actor, Right.SEARCH)
+    _refuse_locked(searcher)
+    _spend(searcher, SEARCH, vault_config().SEARCH_BUDGET)
 
 
 def authorize_reading(
@@ -86,15 +86,14 @@ def authorize_reading(
     after the intent was recorded: the budget counts what stands in the audit log.
     """
     try:
-        authorize(actor, Right.DETOKENIZE)
-        assert actor is not None  # noqa: S101 - for the type checker
+        reader = authorize(actor, Right.DETOKENIZE)
         config = vault_config()
-        if refusal := purpose_refusal(actor, purpose, config):
+        if refusal := purpose_refusal(reader, purpose, config):
             raise DetokenizationDenied(refusal)
-        if config.REVEAL_APPROVAL and getattr(actor, "is_staff", False) and not _covers(reveal, actor, purpose, tokens):
+        if needs_reveal(reader, config) and not _covers(reveal, reader, purpose, tokens):
             raise DetokenizationDenied(Refusal.APPROVAL)
-        _refuse_locked(actor)
-        _spend(actor, DETOKENIZE, read_budget(actor, config))
+        _refuse_locked(reader)
+        _spend(reader, DETOKENIZE, read_budget(reader, config))
     except AccessDenied as denial:
         raise DetokenizationDenied(denial.reason) from None
 
@@ -111,6 +110,11 @@ def purpose_refusal(actor: Actor, purpose: Purpose, config: VaultConfig) -> Refu
     if not rule.is_met_from(current_origin().source):
         return Refusal.NETWORK
     return None if rule.is_met_at(timezone.localtime()) else Refusal.HOURS
+
+
+def needs_reveal(actor: Actor, config: VaultConfig) -> bool:
+    """True for people, who read through an approved request; service accounts are nobody who could ask."""
+    return config.REVEAL_APPROVAL and bool(getattr(actor, "is_staff", False))
 
 
 def _covers(reveal: RevealRequest | None, actor: Actor, purpose: Purpose, tokens: Sequence[str]) -> bool:
@@ -146,10 +150,10 @@ def is_locked(actor_id: str) -> bool:
 
 def unlock(actor_id: str, *, by: Actor | None) -> None:
     """Let somebody read again. Raises `AccessDenied` without the right to approve, or for oneself."""
-    authorize(by, Right.APPROVE)
-    if by is not None and str(by.pk) == actor_id:
+    approver = authorize(by, Right.APPROVE)
+    if str(approver.pk) == actor_id:
         raise AccessDenied(Refusal.SAME_PERSON)
-    record(UNLOCK, actor=by, subject=actor_id)
+    record(UNLOCK, actor=approver, subject=actor_id)
 
 
 def _refuse_locked(actor: Actor) -> None:

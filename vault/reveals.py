@@ -128,8 +128,8 @@ def _create(
 ) -> RevealRequest:
     asked_for = {"token": card.token, "purpose": purpose.name, "reason": purpose.text}
     with transaction.atomic(), audited(operation, actor=actor, **asked_for) as outcome:
-        policy.authorize(actor, Right.DETOKENIZE)
-        if refusal := policy.purpose_refusal(actor, purpose, vault_config()):
+        requester = policy.authorize(actor, Right.DETOKENIZE)
+        if refusal := policy.purpose_refusal(requester, purpose, vault_config()):
             raise DetokenizationDenied(refusal)
         # For people a few words are always asked for, whatever the rule for programs says.
         _require_text(purpose.text)
@@ -138,7 +138,12 @@ def _create(
         if card.status == Card.Status.ERASED:
             raise CardErased
         made = RevealRequest.objects.create(
-            card=card, requester_id=actor.pk, purpose=purpose.name, reason=purpose.text, ticket=ticket.strip(), **fields
+            card=card,
+            requester_id=requester.pk,
+            purpose=purpose.name,
+            reason=purpose.text,
+            ticket=ticket.strip(),
+            **fields,
         )
         outcome |= {"subject": _name(made), "ticket": made.ticket}
     return made
