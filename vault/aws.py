@@ -103,6 +103,7 @@ _CARD: Final = frozenset(
 )
 _FINGERPRINT: Final = _CARD - {"item_version", "fingerprint"}
 _WRAPPED_KEY: Final = frozenset({"token", "schema_version", "created_at", "wrapped_key"})
+_AUDIT_SEAL: Final = frozenset({"token", "schema_version", "created_at", "seal", "mac"})
 
 _AES_BLOCK: Final = 16
 _READS: Final = frozenset(
@@ -139,6 +140,8 @@ def _puts(operation: str, body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]
 def _is_sealed(item: Mapping[str, Any]) -> bool:
     if item.keys() == _WRAPPED_KEY:
         return bool(item["wrapped_key"].keys() == {"B"})
+    if item.keys() == _AUDIT_SEAL:
+        return bool(item["seal"].keys() == item["mac"].keys() == {"B"})
     return item.keys() in (_CARD, _FINGERPRINT) and item["payload"].keys() == {"B"} and _is_ciphertext(item["payload"])
 
 

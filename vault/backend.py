@@ -6,6 +6,7 @@ import os
 import threading
 from functools import cached_property
 
+from vault.audit.seals import SealStore
 from vault.aws import AWSSession, client_config
 from vault.conf import Backend, Materials, VaultConfig, vault_config
 from vault.materials import CardMaterials, ReusedDataKey, fingerprint_materials, kms_per_item
@@ -48,6 +49,13 @@ class Vault:
             kms=self.session.kms(),
             table=self.config.TABLE,
             key_id=self.config.FINGERPRINT_KEY,
+        )
+
+    @cached_property
+    def seals(self) -> SealStore:
+        config = self.config
+        return SealStore(
+            dynamodb=self.session.dynamodb(), kms=self.session.kms(), table=config.TABLE, key_id=config.AUDIT_KEY
         )
 
     @property

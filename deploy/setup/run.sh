@@ -43,4 +43,5 @@ if [ "$(cat "$DATA_DIR/static.stamp" 2>/dev/null)" != "$stamp" ]; then
 fi
 say "Filling in the demo data"
 manage demo --url "http://127.0.0.1:$PORT"
+manage vault_audit seal >/dev/null
 exec .venv/bin/python -m gunicorn --config billing/gunicorn_conf.py billing.wsgi

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -44,6 +44,8 @@ CONTENT: Final = (
     "is_alarm",
     "details",
 )
+#: All that an export says of an event.
+EXPORTED: Final = frozenset({"row", "previous", "digest", *CONTENT})
 
 
 def written_time(moment: datetime) -> str:
@@ -84,23 +86,31 @@ UNSEALED: Final = "a sealed row is missing or is not the one that was sealed"
 
 
 class Verifier:
-    """Takes events in the order of their rows and says what is wrong with each. Memory grows with chains, not events.
+    """Takes events and says what is wrong with each. Those of one chain have to come in their order, chains in any.
+
+    Memory grows with chains, not with events.
 
     :param sealed: the last sealed event of each chain; a row that should be one of them and is not, is a break
     """
 
     def __init__(self, sealed: Mapping[str, Head] | None = None) -> None:
         self._heads: dict[str, Head] = {}
+        self._rows: dict[str, int] = {}
+        self._begun: dict[str, Break] = {}
         self._opened: dict[str, str] = {}
         self._sealed = dict(sealed or {})
         self.events = 0
 
-    def check(self, row: int | None, event: Mapping[str, Any]) -> Break | None:
+    def check(self, row: int, event: Mapping[str, Any]) -> Break | None:
         """What is wrong with this event, if anything. `event` has the content, `previous` and `digest`."""
         self.events += 1
         chain, number = event["chain"], event["number"]
-        problem = self._problem(event)
+        problem = self._problem(row, event)
+        if chain not in self._heads and chain != TRUNK:
+            # Whether the trunk agrees is known when all of it was read.
+            self._begun[chain] = Break(row, chain, number, event["previous"])
         self._heads[chain] = Head(number, event["digest"])
+        self._rows[chain] = row
         if chain == TRUNK and event["operation"] == OPENING:
             self._opened[event["subject"]] = event["digest"]
         sealed = self._sealed.get(chain)
@@ -108,24 +118,28 @@ class Verifier:
             problem = problem or UNSEALED
         return Break(row, chain, number, problem) if problem else None
 
-    def _problem(self, event: Mapping[str, Any]) -> str | None:
+    def _problem(self, row: int, event: Mapping[str, Any]) -> str | None:
         chain, number, previous = event["chain"], event["number"], event["previous"]
         if digest(previous, event) != event["digest"]:
             return EDITED
         before = self._heads.get(chain)
-        if before is None:
-            before = Head(0, NOTHING if chain == TRUNK else self._opened.get(chain, ""))
-            if not before.digest:
-                return UNKNOWN_CHAIN
-        if number > before.number + 1:
+        if number > (before.number if before else 0) + 1:
             return MISSING
-        if number <= before.number:
+        if before is None:
+            return UNLINKED if chain == TRUNK and previous != NOTHING else None
+        # Rows are numbered as they are written, and a chain has one writer at a time.
+        if number <= before.number or row < self._rows[chain]:
             return REPEATED
         return None if previous == before.digest else UNLINKED
 
     def finish(self) -> list[Break]:
-        """What is missing at the ends: sealed events that did not come by."""
-        return [Break(None, chain, head.number, UNSEALED) for chain, head in sorted(self._sealed.items())]
+        """What shows at the end: chains that nobody opened, and sealed events that did not come by."""
+        found = [
+            replace(begun, problem=UNLINKED if chain in self._opened else UNKNOWN_CHAIN)
+            for chain, begun in self._begun.items()
+            if begun.number == 1 and begun.problem != self._opened.get(chain)
+        ]
+        return found + [Break(None, chain, head.number, UNSEALED) for chain, head in sorted(self._sealed.items())]
 
     @property
     def chains(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import socket
@@ -22,6 +23,9 @@ from vault.audit.chain import CONTENT, NOTHING, OPENING, TRUNK, digest, written_
 from vault.conf import vault_config
 from vault.exceptions import AuditUnavailable
 from vault.models import AuditEvent
+
+# Not the logger of this module: what goes to `vault.audit` and below it is an event.
+logger: Final = logging.getLogger("vault.ledger")
 
 # As many processes as ever start at once; each round of the race on the trunk has a winner.
 _OPENING_ATTEMPTS: Final = 200
@@ -64,7 +68,13 @@ class Ledger:
                 if not was_open:
                     raise
                 return self._append(content)
-        except (DatabaseError, ConnectionDoesNotExist):
+        except (DatabaseError, ConnectionDoesNotExist) as error:
+            # The number alone: messages of MySQL quote values.
+            logger.error(  # noqa: TRY400 - so does a traceback
+                "The audit log cannot be written (%s %s)",
+                type(error).__name__,
+                next((argument for argument in error.args if isinstance(argument, int)), ""),
+            )
             raise AuditUnavailable from None
 
     def _append(self, content: Mapping[str, Any]) -> AuditEvent:
