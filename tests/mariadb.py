@@ -1,4 +1,4 @@
-"""`python -m tests.mariadb -- COMMAND ...` runs a command against a MariaDB of its own.
+"""`python -m tests.mariadb [--durable] -- COMMAND ...` runs a command against a MariaDB of its own.
 
 The server listens on a socket in a temporary folder that only this user can enter, never on a port. `DATABASE_URL`
 names it. Whatever happens to the command, the server is stopped and its folder deleted; the exit code is the command's.
@@ -18,6 +18,8 @@ from types import FrameType
 from typing import BinaryIO, NoReturn
 
 INSTALL = "sudo apt-get install -y mariadb-server"
+# The data lives as long as the tests: no need to wait for the disk. What measures waits as production does.
+FLUSH = {False: "--innodb-flush-log-at-trx-commit=0", True: "--innodb-flush-log-at-trx-commit=1"}
 START_SECONDS = 30
 STOP_SECONDS = 30
 # Debian keeps servers where a user's PATH does not look.
@@ -27,8 +29,6 @@ OPTIONS = [
     "--no-defaults",
     "--skip-networking",
     "--character-set-server=utf8mb4",
-    # The data lives as long as the tests: no need to wait for the disk.
-    "--innodb-flush-log-at-trx-commit=0",
     "--skip-log-bin",
     "--max-connections=300",
 ]
@@ -72,7 +72,7 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[str]:
+def running(*, durable: bool = False) -> Iterator[str]:
     """The `DATABASE_URL` of a fresh server, which is gone afterwards.
 
     Raises `MariaDBError` if MariaDB is not installed, or if it does not start; then its log is on stderr.
@@ -88,7 +88,16 @@ def running() -> Iterator[str]:
         with log.open("wb") as output:
             _prepare(data, user, output)
             server = subprocess.Popen(
-                [*guard, mariadbd, *OPTIONS, f"--datadir={data}", f"--socket={socket}", f"--tmpdir={folder}", *user],
+                [
+                    *guard,
+                    mariadbd,
+                    *OPTIONS,
+                    FLUSH[durable],
+                    f"--datadir={data}",
+                    f"--socket={socket}",
+                    f"--tmpdir={folder}",
+                    *user,
+                ],
                 stdout=output,
                 stderr=output,
                 # Ctrl-C goes to the command; the server is stopped after it.
@@ -111,13 +120,15 @@ def _leave(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def main(arguments: list[str]) -> int:
-    command = arguments[1:] if arguments[:1] == ["--"] else arguments
+    durable = arguments[:1] == ["--durable"]
+    command = arguments[1:] if durable else arguments
+    command = command[1:] if command[:1] == ["--"] else command
     if not command:
-        sys.stderr.write("Usage: python -m tests.mariadb -- COMMAND ...\n")
+        sys.stderr.write("Usage: python -m tests.mariadb [--durable] -- COMMAND ...\n")
         return 2
     signal.signal(signal.SIGTERM, _leave)
     try:
-        with running() as url:
+        with running(durable=durable) as url:
             return subprocess.run(command, env={**os.environ, "DATABASE_URL": url}, check=False).returncode
     except MariaDBError as error:
         sys.stderr.write(f"{error}\n")

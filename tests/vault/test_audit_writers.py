@@ -1,5 +1,6 @@
 """Many processes at once, some of them killed; and a database user who may only add."""
 
+import getpass
 import os
 import signal
 import subprocess
@@ -91,6 +92,8 @@ def test_eight_writers_do_not_fork_the_chain(audit_environment, tmp_path):
         rows |= acknowledged(said)
     assert len(rows) == WRITERS * 40
     lines = exported(audit_environment, tmp_path).splitlines()
+    # Who ran it stands in each of them, with the command if there was one.
+    assert any(f'"actor_name": "{getpass.getuser()} manage.py vault_audit"' in line for line in lines)
     assert len([line for line in lines if '"operation": "open"' in line]) == WRITERS * 40
     # Each has a branch, and met the others on the trunk only there. The export has one too.
     assert len([line for line in lines if '"audit.open"' in line]) == WRITERS + 1

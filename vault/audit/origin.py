@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 
 class Origin(Protocol):
@@ -32,7 +37,23 @@ class Process:
     request_id: str = ""
 
 
-_origin: ContextVar[Origin] = ContextVar("vault_origin", default=Process())  # noqa: B039 - it is frozen
+def _who_started_this() -> str:
+    """The user of the machine, and the program with the command that it was given: `root manage.py vault_check`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        # In a container the user may have no name.
+        user = f"uid {os.getuid()}"
+    program, command = Path(sys.argv[0]).name, "".join(sys.argv[1:2])
+    # Anything may stand on a command line; a name of a command has no digits in a row.
+    return " ".join([user, program, *([command] if _COMMAND.fullmatch(command) else [])])
+
+
+_COMMAND: Final = re.compile("[a-z_]{1,40}")
+_origin: ContextVar[Origin] = ContextVar(
+    "vault_origin",
+    default=Process(actor_name=_who_started_this()),  # noqa: B039 - it is frozen
+)
 
 
 def current_origin() -> Origin:
