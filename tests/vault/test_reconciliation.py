@@ -283,9 +283,8 @@ def test_files_plain_zipped_and_from_standard_input_are_one_trail(trail, tokens,
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=stdin))
     files = ["-", trail.write(tmp_path, records=two), trail.write(tmp_path, records=three, zipped=True)]
     # A record that is delivered twice is one.
-    options = [f"--cloudtrail={name}" for name in [*files, files[-1]]]
     out = io.StringIO()
-    call_command("vault_reconcile", *options, "--format=json", stdout=out)
+    call_command("vault_reconcile", "--cloudtrail", *files, "--cloudtrail", files[-1], "--format=json", stdout=out)
     assert json.loads(out.getvalue()) == {"records": 4, "opened": 3, "audited": 3, "failed": [], "findings": []}
 
 

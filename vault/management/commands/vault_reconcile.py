@@ -32,9 +32,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--cloudtrail",
             metavar="FILE",
-            action="append",
+            action="extend",
+            nargs="+",
             required=True,
-            help="a log file as AWS delivers it, plain or gzip; - is standard input; repeatable",
+            help="log files as AWS delivers them, plain or gzip; - is standard input; repeatable",
         )
         parser.add_argument(
             "--window", metavar="SECONDS", type=int, default=120, help="how long after its intent a card is opened"
