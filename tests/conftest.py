@@ -10,11 +10,12 @@ from django.test import override_settings
 
 from tests.cards import NUMBERS
 from tests.leaks import LeakFound, Scanner, Sink, remains, sinks
+from tests.trail import trail
 from tests.vaults import any_vault, provisioned_folder, vault, vault_settings
 from tests.wire import wire
 from vault.audit import triggers
 
-__all__ = ["any_vault", "provisioned_folder", "vault", "vault_settings", "wire"]
+__all__ = ["any_vault", "provisioned_folder", "trail", "vault", "vault_settings", "wire"]
 
 # No database: examples would be kept in the repository. No deadline: a busy machine is no bug.
 hypothesis.settings.register_profile("tests", database=None, deadline=None)
@@ -32,7 +33,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.django_db(*(nearest.args if nearest else ()), **options), append=False)
 
 
-_DATABASE_FIXTURES = frozenset({"db", "transactional_db", "live_server"})
+# A vault among them: the first use of its store unwraps the fingerprint key, and that is audited.
+_DATABASE_FIXTURES = frozenset({"db", "transactional_db", "live_server", "vault", "any_vault"})
 
 
 @pytest.fixture(scope="session")

@@ -62,6 +62,17 @@ class AWSSession:
     def kms(self) -> KMSClient:
         return self._session.client("kms", config=self._config, endpoint_url=self._endpoint_url)
 
+    def key_arn(self, name: str) -> str:
+        """The ARN of the KMS key that a name stands for now; raises `VaultSealed` or `VaultUnavailable`."""
+        with aws_boundary():
+            return self.kms().describe_key(KeyId=name)["KeyMetadata"]["Arn"]
+
+    def key_policy(self, name: str) -> str:
+        """The policy of a KMS key as JSON; raises `VaultSealed` or `VaultUnavailable`."""
+        arn = self.key_arn(name)
+        with aws_boundary():
+            return self.kms().get_key_policy(KeyId=arn, PolicyName="default")["Policy"]
+
     def require_key(self, name: str) -> None:
         """Return if the KMS key is there and enabled; raises `VaultSealed` or `VaultUnavailable`."""
         with aws_boundary():

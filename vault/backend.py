@@ -6,10 +6,13 @@ import os
 import threading
 from functools import cached_property
 
+from vault.audit import audited
 from vault.audit.seals import SealStore
 from vault.aws import AWSSession, client_config
 from vault.conf import Backend, Materials, VaultConfig, vault_config
+from vault.fingerprints import FingerprintKey
 from vault.materials import CardMaterials, ReusedDataKey, fingerprint_materials, kms_per_item
+from vault.reconciliation.matching import DATA_KEY, FINGERPRINT_KEY
 from vault.records import Sealer
 from vault.store import CardStore, FingerprintKeys
 
@@ -66,10 +69,15 @@ class Vault:
                 self._store = self._build_store()
             return self._store
 
+    def unwrap_fingerprint_key(self) -> FingerprintKey:
+        """The fingerprint key, asked of KMS. CloudTrail has the Decrypt, so the audit log has it too."""
+        with audited(FINGERPRINT_KEY):
+            return self.fingerprint_keys.load()
+
     def _build_store(self) -> CardStore:
         config = self.config
         kms = self.session.kms()
-        fingerprint_key = self.fingerprint_keys.load()
+        fingerprint_key = self.unwrap_fingerprint_key()
         card_materials = CardMaterials(
             per_item=kms_per_item(kms=kms, key_id=config.CARD_KEY, session=self.session.botocore),
             reused=ReusedDataKey(
@@ -78,6 +86,7 @@ class Vault:
                 table=config.TABLE,
                 max_age=config.DATA_KEY_MAX_AGE,
                 max_items=config.DATA_KEY_MAX_ITEMS,
+                unwrapping=lambda: audited(DATA_KEY),
             ),
             seal_with_reused=config.MATERIALS is Materials.REUSED,
         )

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from vault.audit import audited
 from vault.backend import Vault
 from vault.conf import Backend
 from vault.exceptions import RecordTampered, VaultError, VaultSealed
 from vault.pan import PAN
+from vault.reconciliation.matching import CHECK
 from vault.records import CardRecord
 
 _HINTS: Final = {
@@ -68,7 +70,7 @@ def _steps(vault: Vault) -> list[tuple[str, Callable[[], object]]]:
     return [
         (f"Card key {config.CARD_KEY} ({where})", lambda: vault.session.require_key(config.CARD_KEY)),
         (f"Fingerprint key {config.FINGERPRINT_KEY}", lambda: vault.session.require_key(config.FINGERPRINT_KEY)),
-        (f"Table {config.TABLE} and fingerprint secret", vault.fingerprint_keys.load),
+        (f"Table {config.TABLE} and fingerprint secret", vault.unwrap_fingerprint_key),
         ("Keep a card", probe.keep),
         ("Recognize it", probe.find),
         ("Open it", probe.open),
@@ -94,7 +96,8 @@ class _Probe:
             raise VaultSealed
 
     def open(self) -> None:
-        (opened,) = self._vault.store.open([self._token])
+        with audited(CHECK, token=self._token.text, cards=1):
+            (opened,) = self._vault.store.open([self._token])
         self._record = opened.record
         if self._record.pan != self._pan:
             raise RecordTampered

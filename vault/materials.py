@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -82,6 +83,7 @@ class ReusedDataKey(CryptographicMaterialsProvider):  # type: ignore[misc]
     opening cards within that time. Safe to share between threads. What an item is worth elsewhere than under its own
     token does not rest on the key here: the token is signed with the item.
 
+    :param unwrapping: entered around each Decrypt, which is not asked for if entering it raises
     :param clock: monotonic seconds
     """
 
@@ -93,6 +95,7 @@ class ReusedDataKey(CryptographicMaterialsProvider):  # type: ignore[misc]
         table: str,
         max_age: float,
         max_items: int,
+        unwrapping: Callable[[], AbstractContextManager[object]] = nullcontext,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kms = kms
@@ -100,6 +103,7 @@ class ReusedDataKey(CryptographicMaterialsProvider):  # type: ignore[misc]
         self._context = {"*aws-kms-table*": table, _REUSED_MARK: "1"}
         self._max_age = max_age
         self._max_items = max_items
+        self._unwrapping = unwrapping
         self._clock = clock
         self._lock = threading.Lock()
         self._sealing: _DataKey | None = None
@@ -129,9 +133,10 @@ class ReusedDataKey(CryptographicMaterialsProvider):  # type: ignore[misc]
         with self._lock:
             key = self._opening.get(wrapped)
             if key is None or key.expires <= self._clock():
-                answer = self._kms.decrypt(
-                    KeyId=self._key_id, CiphertextBlob=base64.b64decode(wrapped), EncryptionContext=self._context
-                )
+                with self._unwrapping():
+                    answer = self._kms.decrypt(
+                        KeyId=self._key_id, CiphertextBlob=base64.b64decode(wrapped), EncryptionContext=self._context
+                    )
                 key = self._opening[wrapped] = self._data_key(answer["Plaintext"], wrapped)
             self._opening.move_to_end(wrapped)
             if len(self._opening) > _UNWRAPPED_KEYS_KEPT:

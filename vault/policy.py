@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final, cast
+from typing import Any, Final, cast
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, Permission
 from django.db import Error as DatabaseError
 from django.db.models import Q, QuerySet, Sum
@@ -21,7 +22,7 @@ from vault.audit import current_origin, record
 from vault.conf import VaultConfig, vault_config
 from vault.exceptions import AccessDenied, AuditUnavailable, DetokenizationDenied, Refusal
 from vault.models import AuditEvent, RevealRequest
-from vault.purposes import TEXT_LENGTH, Purpose
+from vault.purposes import TEXT_LENGTH, Purpose, PurposeRule
 from vault.redaction import contains_pan
 
 Actor = AbstractBaseUser | AnonymousUser
@@ -53,6 +54,14 @@ def is_granted(actor: Actor | None, right: Right) -> bool:
     if actor is None or actor.pk is None or not actor.is_active:
         return False
     return grants(right).filter(Q(user=actor.pk) | Q(group__user=actor.pk)).exists()
+
+
+def holders(right: Right) -> QuerySet[Any]:
+    """Everybody for whom `is_granted` is true, by name."""
+    users = get_user_model()
+    granted = Q(user_permissions__in=grants(right)) | Q(groups__permissions__in=grants(right))
+    found = users._default_manager.filter(granted, is_active=True)  # noqa: SLF001 - documented API
+    return found.distinct().order_by(users.USERNAME_FIELD)
 
 
 def grants(right: Right) -> QuerySet[Permission]:
@@ -90,7 +99,7 @@ def authorize_reading(
         config = vault_config()
         if refusal := purpose_refusal(reader, purpose, config):
             raise DetokenizationDenied(refusal)
-        if needs_reveal(reader, config) and not _covers(reveal, reader, purpose, tokens):
+        if needs_approval(reader, config) and not _covers(reveal, reader, purpose, tokens):
             raise DetokenizationDenied(Refusal.APPROVAL)
         _refuse_locked(reader)
         _spend(reader, DETOKENIZE, read_budget(reader, config))
@@ -105,15 +114,25 @@ def purpose_refusal(actor: Actor, purpose: Purpose, config: VaultConfig) -> Refu
         return Refusal.PURPOSE
     if (rule.text and not purpose.text) or len(purpose.text) > TEXT_LENGTH or contains_pan(purpose.text):
         return Refusal.PURPOSE_TEXT
-    if rule.groups and not Group.objects.filter(user=actor.pk, name__in=rule.groups).exists():
+    if not _is_for(rule, actor):
         return Refusal.GROUP
     if not rule.is_met_from(current_origin().source):
         return Refusal.NETWORK
     return None if rule.is_met_at(timezone.localtime()) else Refusal.HOURS
 
 
-def needs_reveal(actor: Actor, config: VaultConfig) -> bool:
-    """True for people, who read through an approved request; service accounts are nobody who could ask."""
+def _is_for(rule: PurposeRule, actor: Actor) -> bool:
+    return not rule.groups or Group.objects.filter(user=actor.pk, name__in=rule.groups).exists()
+
+
+def nameable(actor: Actor, config: VaultConfig) -> list[PurposeRule]:
+    """The rules of the purposes that this actor may name, wherever they are and at whatever hour."""
+    rules = [rule for name in config.PURPOSES if (rule := config.rule(name))]
+    return [rule for rule in rules if _is_for(rule, actor)]
+
+
+def needs_approval(actor: Actor, config: VaultConfig) -> bool:
+    """True for staff, who read through an approved request; a service account is nobody who could ask."""
     return config.REVEAL_APPROVAL and bool(getattr(actor, "is_staff", False))
 
 

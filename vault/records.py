@@ -20,7 +20,7 @@ from dynamodb_encryption_sdk.exceptions import DynamodbEncryptionSdkError, Unwra
 from dynamodb_encryption_sdk.identifiers import CryptoAction
 from dynamodb_encryption_sdk.structures import AttributeActions, EncryptionContext
 
-from vault.exceptions import RecordTampered, VaultError
+from vault.exceptions import AuditUnavailable, RecordTampered, VaultError
 from vault.materials import Provider
 from vault.pan import PAN
 from vault.tokens import Token
@@ -156,6 +156,9 @@ def _tampered() -> Iterator[None]:
     """
     try:
         yield
+    except AuditUnavailable:
+        # Of unwrapping a data key; it says nothing about the item either.
+        raise
     except VaultError:
         # A PAN or a token that does not parse was not written by the vault either.
         raise RecordTampered from None

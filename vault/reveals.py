@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
-from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -213,9 +212,5 @@ def _name(asked: RevealRequest) -> str:
 
 def _tell_approvers(asked: RevealRequest, sentence: str) -> None:
     event = record("reveal.told", actor=asked.requester, **_about(asked))
-    granted = policy.grants(Right.APPROVE)
-    people = get_user_model().objects.filter(
-        Q(user_permissions__in=granted) | Q(groups__permissions__in=granted), is_active=True
-    )
-    addresses = people.exclude(pk=asked.requester_id).exclude(email="").values_list("email", flat=True).distinct()
-    alarms.tell(sorted(addresses), sentence, event)
+    others = policy.holders(Right.APPROVE).exclude(pk=asked.requester_id)
+    alarms.tell(sorted({person.email for person in others if person.email}), sentence, event)

@@ -6,6 +6,7 @@ from vault.exceptions import RecordTampered, VaultSealed
 from vault.materials import ReusedDataKey
 from vault.pan import PAN
 
+pytestmark = pytest.mark.django_db
 PANS = [PAN(numbers[0]) for numbers in NUMBERS.values()]
 
 

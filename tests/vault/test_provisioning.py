@@ -13,6 +13,7 @@ from vault.conf import VaultConfig
 from vault.exceptions import VaultSealed
 from vault.provisioning import Action, ForeignTable, KeyMissing, KeyUnusable, Principals
 
+pytestmark = pytest.mark.django_db
 ADMIN, APP = "arn:aws:iam::123456789012:role/admin", "arn:aws:iam::123456789012:role/app"
 
 
