@@ -40,7 +40,10 @@ lock_of() { awk -v part="$1" '/^[^ #]/ { mine = /^mysqlclient==/ } mine == part'
 install() {
 	.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps "$@"
 }
-check_whole() { .venv/bin/python -m pip check --disable-pip-version-check >&2 || fail "The lock does not fit together; see above."; }
+check_whole() {
+	local said
+	said=$(.venv/bin/python -m pip check --disable-pip-version-check) || fail "The lock does not fit together: $said"
+}
 
 # Two calls at once would write over each other; the second waits.
 exec 9<requirements.txt

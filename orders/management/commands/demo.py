@@ -21,6 +21,7 @@ from knox.models import AuthToken
 
 from orders import services
 from vault.pan import PAN
+from vault.stdout import taken
 
 STAFF_GROUPS: Final = ("Support", "Fraud", "Auditor")
 SHOP_RIGHTS: Final = ("vault.tokenize_pan", "vault.view_card", "orders.view_order", "orders.add_order")
@@ -57,6 +58,10 @@ class Command(BaseCommand):
         parser.add_argument("--url", default="http://127.0.0.1:8000", help="where the server will answer")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        with taken():
+            self._make(options)
+
+    def _make(self, options: dict[str, Any]) -> None:
         # Known users with known rights must not exist where real cards are.
         if settings.VAULT["BACKEND"] != "embedded":
             raise CommandError("Demo data is for the embedded vault alone.")

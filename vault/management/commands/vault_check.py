@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from vault.backend import current_vault
 from vault.diagnosis import Finding, diagnose
+from vault.stdout import taken
 
 
 class Command(BaseCommand):
@@ -13,9 +14,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         findings = []
-        for finding in diagnose(current_vault()):
-            findings.append(finding)
-            self.stdout.write(self._line(finding))
+        with taken():
+            for finding in diagnose(current_vault()):
+                findings.append(finding)
+                self.stdout.write(self._line(finding))
         if any(finding.problem for finding in findings):
             raise CommandError("The vault cannot be used.")
         self.stdout.write(self.style.SUCCESS("The vault can be used."))

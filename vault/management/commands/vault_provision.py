@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from vault.audit import audited
 from vault.backend import current_vault
 from vault.exceptions import VaultError
 from vault.provisioning import Action, Change, Principals, Provisioner
+from vault.stdout import taken
+
+UNCHANGED: Final = Action.UNCHANGED
 
 
 class Command(BaseCommand):
@@ -30,6 +35,7 @@ class Command(BaseCommand):
         if set(use) & set(administration):
             raise CommandError("A principal may use the keys or administer them, not both.")
         changes: list[Change] = []
+        event: AbstractContextManager[dict[str, Any]]
         try:
             provisioner = Provisioner(
                 config=vault.config,
@@ -39,10 +45,14 @@ class Command(BaseCommand):
                 principals=Principals(administration=administration, use=use),
                 dry_run=options["dry_run"],
             )
-            for change in provisioner.run():
-                changes.append(change)
-                if options["format"] == "text":
-                    self.stdout.write(self._line(change, is_dry=options["dry_run"]))
+            # Making keys and tables is an event (PCI DSS 10.2.1.7); looking at them is none.
+            event = nullcontext({}) if options["dry_run"] else audited("provision", subject=vault.config.TABLE)
+            with taken(), event as outcome:
+                for change in provisioner.run():
+                    changes.append(change)
+                    if options["format"] == "text":
+                        self.stdout.write(self._line(change, is_dry=options["dry_run"]))
+                outcome["made"] = [f"{each.resource}: {each.detail}" for each in changes if each.action != UNCHANGED]
         except VaultError as error:
             raise CommandError(f"{error.message} {error.aws_answer}".strip()) from None
         if options["format"] == "json":
