@@ -88,7 +88,7 @@ class Browser:
 @pytest.fixture
 def server(tmp_path):
     server = Server(tmp_path / "data")
-    for command in (["migrate", "--verbosity", "0"], ["migrate", "--database", "audit", "--verbosity", "0"], ["vault_provision"], ["collectstatic", "--no-input", "--verbosity", "0"],
+    for command in (["migrate", "--verbosity", "0"], ["migrate", "--database", "audit", "--verbosity", "0"], ["createcachetable", "--verbosity", "0"], ["vault_provision"], ["collectstatic", "--no-input", "--verbosity", "0"],
                     ["demo"]):  # fmt: skip
         server.manage(*command)
     server.start()

@@ -31,6 +31,7 @@ manage() { .venv/bin/python manage.py "$@"; }
 say "Bringing the database up to date"
 manage migrate --verbosity 0
 manage migrate --database audit --verbosity 0
+manage createcachetable --verbosity 0
 say "Provisioning the embedded vault"
 manage vault_provision | sed '/^unchanged/d'
 # Hashing and compressing a thousand files is the slow part of a start.
