@@ -9,6 +9,8 @@ from typing import Any, Final
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.forms import LoginForm as AllauthLoginForm
 from allauth.account.internal.userkit import filter_users_by_email
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -62,6 +64,19 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             return None
         return user
 
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """What the user shows again: the second factor if they have one, and then not the password; else the password.
+
+        A security key comes before codes that stand in for it.
+        """
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        factors = [method for method in methods if method["id"] != "reauthenticate"]
+        if not factors or not has_second_factor(user):
+            return methods
+        if not is_mfa_enabled(user, types=[Authenticator.Type.TOTP]):
+            factors.reverse()
+        return factors
+
     def _checked(self, request: HttpRequest, **credentials: Any) -> Any:
         user = super().authenticate(request, **credentials)
         if user is None:
@@ -101,7 +116,7 @@ def confirm_identity(request: HttpRequest) -> HttpResponse | None:
     # A time that is yet to come proves nothing.
     if shown_at is not None and 0 <= time.time() - shown_at < settings.IDENTITY_FRESH_SECONDS:
         return None
-    return _detour(request, reauthentication_page(request.user, with_factor=with_factor))
+    return _detour(request, reauthentication_page(request.user))
 
 
 def set_up_second_factor(request: HttpRequest) -> HttpResponse:
@@ -110,16 +125,11 @@ def set_up_second_factor(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("mfa_index"))
 
 
-def show_second_factor(request: HttpRequest) -> HttpResponse:
-    """Send somebody who has a second factor to where they use it."""
-    return _detour(request, reauthentication_page(request.user, with_factor=True))
-
-
 def reauthenticate(request: HttpRequest) -> HttpResponse:
-    """Send somebody to where they show again who they are, with the factor they have."""
+    """Send somebody to where they show again who they are: with the second factor, if they have one."""
     if not request.user.is_authenticated:
         return _detour(request, resolve_url(settings.LOGIN_URL))
-    return _detour(request, reauthentication_page(request.user, with_factor=has_second_factor(request.user)))
+    return _detour(request, reauthentication_page(request.user))
 
 
 def _detour(request: HttpRequest, page: str) -> HttpResponse:

@@ -98,4 +98,4 @@ class SecondFactorMiddleware:
             return None
         if not has_second_factor(request.user):
             return accounts.set_up_second_factor(request)
-        return None if used_at(request) is not None else accounts.show_second_factor(request)
+        return None if used_at(request) is not None else accounts.reauthenticate(request)

@@ -29,6 +29,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.forms import Field
 from django.http import HttpRequest
+from django.urls import reverse
 
 from billing import lockout
 from vault.exceptions import AccessDenied
@@ -73,12 +74,11 @@ def used_at(request: HttpRequest, method: str = "mfa") -> float | None:
     return max(times, default=None)
 
 
-def reauthentication_page(user: Any, *, with_factor: bool) -> str:
-    """Where the user shows a second factor again, or the password."""
+def reauthentication_page(user: Any) -> str:
+    """Where the user shows again who they are: with the second factor, for whoever has one."""
     methods = account_adapter().get_reauthentication_methods(user)
-    wanted = [method["url"] for method in methods if (method["id"] != "reauthenticate") is with_factor]
-    # Without any there is nothing to show: the page of the first factor then refuses.
-    return str(next(iter(wanted), "/accounts/reauthenticate/"))
+    # Without any there is nothing to show: the page of the password refuses then.
+    return str(methods[0]["url"] if methods else reverse("account_reauthenticate"))
 
 
 # --- Failures are counted ------------------------------------------------------------------------------------------

@@ -97,6 +97,15 @@ def test_between_password_and_code_nobody_is_signed_in(order):
     try_to_change(client, order)
 
 
+def test_who_has_a_second_factor_is_not_asked_for_the_password_instead():
+    staff = make_staff()
+    client = sign_in(staff, make_authenticator(staff))
+    answer = client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    assert answer.url == "/accounts/2fa/reauthenticate/"
+    assert "Use your password" not in client.get(answer.url).text
+    assert [each["method"] for each in client.session["account_authentication_methods"]] == ["password", "mfa"]
+
+
 def test_it_can_be_switched_off(order, settings):
     settings.STAFF_MFA_REQUIRED = False
     assert order.public_id in sign_in(make_staff("sam", *RIGHTS)).get(ORDERS).text
