@@ -1,23 +1,95 @@
-"""Where allauth is told that a card number is nobody's name."""
+"""Where allauth is told how people sign in, and where the vault learns whether they have just shown who they are."""
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from collections.abc import Mapping
+from typing import Any, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.forms import LoginForm as AllauthLoginForm
+from allauth.account.internal.userkit import filter_users_by_email
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import resolve_url
+from django.urls import reverse
+from django.utils.http import urlencode
 
+from billing import lockout
+from billing.second_factor import has_second_factor, reauthentication_page, used_at
+from vault.exceptions import AccessDenied, Refusal
 from vault.validators import validate_no_pan
+
+SET_UP: Final = "Set up a second factor first: an authenticator app or a security key. Staff pages need one."
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """Refuses an address with a card number in it before it is stored, looked up or written to."""
+    """Refuses an address with a card number in it, and counts failures for each account."""
 
     def clean_email(self, email: str) -> str:
         """Raise `ValidationError` for an address that holds a card number."""
         validate_no_pan(email)
         cleaned: str = super().clean_email(email)
         return cleaned
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Raise `AccessDenied` for an address from which too much comes: no password is looked at."""
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            raise AccessDenied(Refusal.BUDGET) from None
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        """Return the user whose password this is, or None. Raises `ValidationError` while the account is locked.
+
+        Raises `AuditUnavailable` if the log cannot be written: nobody signs in unseen (PCI DSS 10.2.1).
+        """
+        accounts = _accounts(credentials)
+        subject = lockout.subject_of_login(credentials.get("email") or credentials.get("username") or "", accounts)
+        try:
+            with lockout.attempt("sign_in", subject, accounts=accounts) as outcome:
+                user = self._checked(request, **credentials)
+                outcome["user"] = user.pk
+        except AccessDenied as denial:
+            if denial.reason is Refusal.LOCKED:
+                raise ValidationError(lockout.SENTENCE, code="locked") from None
+            raise self.validation_error("too_many_login_attempts") from None
+        except lockout.WrongCredentials:
+            return None
+        return user
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """What the user shows again: the second factor if they have one, and then not the password; else the password.
+
+        A security key comes before codes that stand in for it.
+        """
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        factors = [method for method in methods if method["id"] != "reauthenticate"]
+        if not factors or not has_second_factor(user):
+            return methods
+        if not is_mfa_enabled(user, types=[Authenticator.Type.TOTP]):
+            factors.reverse()
+        return factors
+
+    def _checked(self, request: HttpRequest, **credentials: Any) -> Any:
+        user = super().authenticate(request, **credentials)
+        if user is None:
+            raise lockout.WrongCredentials
+        return user
+
+
+def _accounts(credentials: Mapping[str, Any]) -> list[int]:
+    """The keys of the users who may be meant: the backend tries the password with each of them."""
+    found = {user.pk for user in filter_users_by_email(credentials.get("email") or "", for_login=True)}
+    if username := credentials.get("username"):
+        found |= set(User.objects.filter(username=username).values_list("pk", flat=True))
+    return sorted(found)
 
 
 class LoginForm(AllauthLoginForm):  # type: ignore[misc]
@@ -27,3 +99,40 @@ class LoginForm(AllauthLoginForm):  # type: ignore[misc]
         super().__init__(*args, **options)
         # Before the field's own validators, which are about addresses.
         self.fields["login"].validators.insert(0, validate_no_pan)
+
+
+def confirm_identity(request: HttpRequest) -> HttpResponse | None:
+    """Return None if this session's user has shown within IDENTITY_FRESH_SECONDS who they are, else where to do it.
+
+    With a second factor, if the user has one or staff must have one; else with the password. The way back leads to the
+    page that was asked for and never repeats what was sent to it.
+    """
+    if not request.user.is_authenticated:
+        return _detour(request, resolve_url(settings.LOGIN_URL))
+    with_factor = has_second_factor(request.user)
+    if settings.STAFF_MFA_REQUIRED and not with_factor:
+        return set_up_second_factor(request)
+    shown_at = used_at(request, "mfa" if with_factor else "password")
+    # A time that is yet to come proves nothing.
+    if shown_at is not None and 0 <= time.time() - shown_at < settings.IDENTITY_FRESH_SECONDS:
+        return None
+    return _detour(request, reauthentication_page(request.user))
+
+
+def set_up_second_factor(request: HttpRequest) -> HttpResponse:
+    """Send somebody without a second factor to where they set one up."""
+    messages.warning(request, SET_UP)
+    return HttpResponseRedirect(reverse("mfa_index"))
+
+
+def reauthenticate(request: HttpRequest) -> HttpResponse:
+    """Send somebody to where they show again who they are: with the second factor, if they have one."""
+    if not request.user.is_authenticated:
+        return _detour(request, resolve_url(settings.LOGIN_URL))
+    return _detour(request, reauthentication_page(request.user))
+
+
+def _detour(request: HttpRequest, page: str) -> HttpResponse:
+    # Never allauth's suspend_request: it keeps the body of a POST, and whatever stands in it, in the session.
+    back = request.get_full_path() if request.method == "GET" else request.path
+    return HttpResponseRedirect(f"{page}?{urlencode({REDIRECT_FIELD_NAME: back})}")

@@ -43,3 +43,18 @@ def post_worker_init(worker: Any) -> None:
     until it is killed after `graceful_timeout`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _record("process.start")
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Say that a worker stops. One that is killed cannot; its chain in the audit log ends."""
+    _record("process.stop")
+
+
+def _record(operation: str) -> None:
+    # There is no Django before the application is loaded, nor if that failed.
+    try:
+        from billing.access_log import record_process
+    except Exception:  # noqa: BLE001 - whatever stopped the application from loading has been reported
+        return
+    record_process(operation)

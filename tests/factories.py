@@ -1,8 +1,10 @@
 """What tests need to exist before they begin."""
 
+import time
 from datetime import date, timedelta
 from decimal import Decimal
 
+from allauth.mfa.totp.internal import auth as totp
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 from knox.models import AuthToken
@@ -45,6 +47,21 @@ def make_orders(count, customer, card) -> list[Order]:
         Order(customer=customer, card=card, placed_at=now - timedelta(minutes=number), **CONTENT)
         for number in range(count)
     )
+
+
+def make_authenticator(user) -> str:
+    """The secret of an authenticator app that the user has from now on; see `code_of`."""
+    secret = totp.generate_totp_secret()
+    totp.TOTP.activate(user, secret)
+    return secret
+
+
+def code_of(secret, *, wrong=False) -> str:
+    """What an authenticator app with this secret shows now, and for a second more at least."""
+    if time.time() % 30 > 29:
+        time.sleep(1.1)
+    value = totp.hotp_value(secret, int(time.time()) // 30)
+    return totp.format_hotp_value((value + wrong) % 10**6)
 
 
 def client_of(user) -> APIClient:

@@ -58,7 +58,8 @@ class Server:
         pytest.fail("The server did not come up.")
 
     def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 
@@ -88,7 +89,7 @@ class Browser:
 @pytest.fixture
 def server(tmp_path):
     server = Server(tmp_path / "data")
-    for command in (["migrate", "--verbosity", "0"], ["migrate", "--database", "audit", "--verbosity", "0"], ["vault_provision"], ["collectstatic", "--no-input", "--verbosity", "0"],
+    for command in (["migrate", "--verbosity", "0"], ["migrate", "--database", "audit", "--verbosity", "0"], ["createcachetable", "--verbosity", "0"], ["vault_provision"], ["collectstatic", "--no-input", "--verbosity", "0"],
                     ["demo"]):  # fmt: skip
         server.manage(*command)
     server.start()
@@ -158,6 +159,15 @@ def test_a_rejected_number_leaves_nothing_either(server, tmp_path):
     assert "Wrong" not in customer.get("/orders/")
     assert traces_of(wrong, tmp_path) == []
     assert traces_of(TYPED, tmp_path) == []
+
+
+def test_workers_say_that_they_start_and_stop(server, tmp_path):
+    """Not those that are killed: so the server is asked to stop."""
+    server.process.terminate()
+    server.process.wait(40)
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "audit.sqlite3")) as database:
+        counted = "SELECT operation, count(*) FROM vault_auditevent WHERE operation LIKE 'process.%' GROUP BY 1"
+        assert dict(database.execute(counted)) == {"process.start": 2, "process.stop": 2}
 
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]

@@ -16,15 +16,19 @@ DEBUG = False
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
 
 INSTALLED_APPS = [
+    # Before Django's own, so that its createsuperuser is the one that counts.
+    "billing",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "rest_framework",
     "knox",
     "django_filters",
@@ -49,6 +53,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "billing.middleware.InterruptionMiddleware",
+    "billing.middleware.IdleMiddleware",
+    "billing.middleware.SecondFactorMiddleware",
 ]
 
 # Every form of every app: what is rendered again after an error holds no card number.
@@ -113,6 +120,14 @@ DATABASES["default"] = _with_options(DATABASES["default"], seconds=20)
 DATABASES["audit"] = _with_options(DATABASES["audit"], seconds=5)
 if DATABASES["audit"]["ENGINE"] == "django.db.backends.mysql":
     DATABASES["audit"]["OPTIONS"] |= {"read_timeout": 5, "write_timeout": 5}
+# Rate limits and used codes hold in all processes and after a restart; too many entries make room by deleting others.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Vault ---------------------------------------------------------------------------------------------------------
@@ -143,6 +158,7 @@ VAULT = {
     "GROUP_BUDGETS": env.json("VAULT_GROUP_BUDGETS", default={}),
     "REVEAL_APPROVAL": env.bool("VAULT_REVEAL_APPROVAL", default=True),
     "REVEAL_VALID": env.int("VAULT_REVEAL_VALID", default=24 * 3600),
+    "CONFIRM_IDENTITY": "billing.accounts.confirm_identity",
     "BREAK_GLASS": env.bool("VAULT_BREAK_GLASS", default=True),
     "ALARM_EMAILS": env.list("VAULT_ALARM_EMAILS", default=[]),
 }
@@ -170,6 +186,28 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = False
+# The failures of an account are counted in `billing.lockout`; these are about addresses, where many may sit behind one.
+ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip"}
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_ADAPTER = "billing.second_factor.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "billing.second_factor.AuthenticateForm",
+    "reauthenticate": "billing.second_factor.ReauthenticateForm",
+    "authenticate_webauthn": "billing.second_factor.AuthenticateWebAuthnForm",
+    "reauthenticate_webauthn": "billing.second_factor.ReauthenticateWebAuthnForm",
+    "add_webauthn": "billing.second_factor.AddWebAuthnForm",
+    "edit_webauthn": "billing.second_factor.EditWebAuthnForm",
+}
+MFA_TOTP_ISSUER = "Billing"
+# Whether staff need a second factor for the admin and before a reveal (PCI DSS 8.4).
+STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=True)
+# After how many seconds without a request the session of staff ends (PCI DSS 8.2.8).
+STAFF_IDLE_SECONDS = env.int("STAFF_IDLE_SECONDS", default=900)
+# For how many seconds somebody who has shown who they are may reveal a card.
+IDENTITY_FRESH_SECONDS = env.int("IDENTITY_FRESH_SECONDS", default=300)
+# Earlier secret keys, which still open what was closed with them.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "orders:overview"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"

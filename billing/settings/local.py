@@ -27,6 +27,9 @@ def _own_secret(path: Path) -> str:
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or _own_secret(DATA_DIR / "secret_key")
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+# A laptop has no TLS, and nobody to enrol.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True
+STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=False)
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 VAULT |= {
     "BACKEND": "embedded",

@@ -11,6 +11,8 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+# The tests of the admin sign in with a password alone; those of the second factor switch this on.
+STAFF_MFA_REQUIRED = False
 VAULT |= {"BACKEND": "embedded", "EMBEDDED_ALLOWED": True}
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.shop"]
 # Static files are not collected for tests.

@@ -32,6 +32,7 @@ manage() { .venv/bin/python manage.py "$@" 2> >(grep -v '^{"row"' >&2); }
 say "Bringing the database up to date"
 manage migrate --verbosity 0
 manage migrate --database audit --verbosity 0
+manage createcachetable --verbosity 0
 say "Provisioning the embedded vault"
 manage vault_provision | sed '/^unchanged/d'
 # Hashing and compressing a thousand files is the slow part of a start.

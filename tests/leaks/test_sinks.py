@@ -309,6 +309,19 @@ def test_mail(planted, message):
     assert leaking_sinks(planted) == ["mail"]
 
 
+@pytest.fixture
+def memory(settings):
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+@pytest.mark.django_db
+def test_cache_in_the_database(planted):
+    cache.set("draft", DIGITS)
+
+    assert {"sql (parameters)", "table (cache)"} <= set(leaking_sinks(planted))
+
+
+@pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("value", [DIGITS, int(DIGITS), {"card": [grouped(DIGITS, "-")]}, DIGITS.encode("utf-16")])
 def test_cache(planted, value):
     cache.set("draft", value)
@@ -317,6 +330,7 @@ def test_cache(planted, value):
     cache.clear()
 
 
+@pytest.mark.usefixtures("memory")
 def test_cache_key(planted):
     cache.set(f"card-{DIGITS}", 1)
 
@@ -441,10 +455,10 @@ INNER_TESTS = """
         leaks.allow("shown", sink="stdout", reason="this test is about it")
 
     def test_clean(canary, db):
-        User.objects.create(username=canary("masked")[-4:])
+        User.objects.bulk_create([User(username=canary("masked")[-4:])])
 
     def test_without_canary(db):
-        User.objects.create(username="a")
+        User.objects.bulk_create([User(username="a")])
 """
 LEAKING = """
     canary 'printed' leaked into stdout as plain digits (1 time)

@@ -1,0 +1,168 @@
+"""Who comes and goes, and who gives whom which right: written to the audit log (PCI DSS 10.2).
+
+Signals, against the rule of the house: these things happen in Django, allauth and knox, and every path must be caught.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+from typing import Any, Final
+
+from allauth.account.authentication import get_authentication_records
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import AnonymousUser, Group, Permission, User
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db.models import Model
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
+from django.dispatch import receiver
+from django.http import HttpRequest
+from knox.models import get_token_model
+
+from vault.audit import record
+from vault.exceptions import AuditUnavailable, VaultError
+from vault.redaction import redact
+
+_logger: Final = logging.getLogger(__name__)
+
+
+# --- Sessions ------------------------------------------------------------------------------------------------------
+
+
+@receiver(user_logged_in)
+def record_session(request: HttpRequest, user: User, **_: Any) -> None:
+    """Raises `AuditUnavailable`, and then nobody is signed in."""
+    methods = [each["method"] for each in get_authentication_records(request, user)]
+    try:
+        record("session.start", actor=user, subject=f"user:{user.pk}", methods=methods)
+    except AuditUnavailable:
+        request.session.flush()
+        request.user = AnonymousUser()
+        raise
+
+
+@receiver(user_logged_out)
+def record_sign_out(user: User | None, **_: Any) -> None:
+    """Raises nothing: a session that cannot be ended would be worse than an end that is not recorded."""
+    if user is None:
+        return
+    try:
+        record("sign_out", actor=user, subject=f"user:{user.pk}")
+    except AuditUnavailable:
+        _logger.exception("A sign-out could not be recorded.")
+
+
+# --- Processes -----------------------------------------------------------------------------------------------------
+
+
+def record_process(operation: str) -> None:
+    """Say that a process of the web server starts or stops (PCI DSS 10.2.1.6).
+
+    Raises nothing: the server must come up to say that its audit log is unreachable, and go down in any case.
+    """
+    try:
+        record(operation)
+    except VaultError:
+        _logger.exception("The start or stop of a process could not be recorded.")
+
+
+# --- Things that give access: second factors, API tokens, groups ----------------------------------------------------
+
+_CREATED: Final = {Authenticator: "mfa.add", get_token_model(): "token.create", Group: "group.create"}
+_DELETED: Final = {Authenticator: "mfa.remove", get_token_model(): "token.delete", Group: "group.delete"}
+_ID: Final = "_billing_operation_id"
+
+
+def record_creation_intent(sender: type[Model], instance: Any, **_: Any) -> None:
+    """Raises `AuditUnavailable` before the thing exists."""
+    if instance._state.adding:
+        instance.__dict__[_ID] = uuid.uuid4().hex
+        about = _about(instance, is_saved=sender is not Group)
+        record(_CREATED[sender], outcome="intent", operation_id=instance.__dict__[_ID], **about)
+
+
+def record_creation(sender: type[Model], instance: Any, created: bool, **_: Any) -> None:
+    """The other half of `record_creation_intent`."""
+    if created:
+        record(_CREATED[sender], operation_id=instance.__dict__.pop(_ID), **_about(instance))
+
+
+def record_deletion(sender: type[Model], instance: Any, **_: Any) -> None:
+    """Within the transaction of the deletion, which is undone if this raises."""
+    record(_DELETED[sender], **_about(instance))
+
+
+for _model in _CREATED:
+    pre_save.connect(record_creation_intent, sender=_model)
+    post_save.connect(record_creation, sender=_model)
+    post_delete.connect(record_deletion, sender=_model)
+
+
+def _about(instance: Any, *, is_saved: bool = True) -> dict[str, Any]:
+    if isinstance(instance, Group):
+        return {"subject": f"group:{instance.pk}" if is_saved else "", "name": redact(instance.name)}
+    if isinstance(instance, Authenticator):
+        return {"subject": f"user:{instance.user_id}", "kind": str(instance.type)}
+    # The start of the digest tells tokens apart, and nothing about the token.
+    return {"subject": f"user:{instance.user_id}", "token_digest": instance.digest[:16]}
+
+
+# --- Rights --------------------------------------------------------------------------------------------------------
+
+# By the table in between: what the holder calls what is granted, and what that calls its holders.
+_GRANTS: Final = {
+    User.user_permissions.through: ("user_permissions", "user_set"),
+    User.groups.through: ("groups", "user_set"),
+    Group.permissions.through: ("permissions", "group_set"),
+}
+_RIGHTS: Final = "_billing_rights"
+
+
+def record_rights(
+    sender: type[Model], instance: Any, action: str, reverse: bool, model: Any, pk_set: set[int] | None, **_: Any
+) -> None:
+    """Write down each change of rights, before and after. Raises `AuditUnavailable` before: then nothing changes."""
+    moment, _separator, verb = action.partition("_")
+    if moment == "pre":
+        keys = _held(sender, instance, reverse=reverse) if pk_set is None else set(pk_set)
+        instance.__dict__[_RIGHTS] = (uuid.uuid4().hex, keys)
+    operation_id, keys = instance.__dict__[_RIGHTS] if moment == "pre" else instance.__dict__.pop(_RIGHTS)
+    outcome = "intent" if moment == "pre" else "done"
+    others = list(model.objects.filter(pk__in=keys))
+    for holder, granted in [(each, [instance]) for each in others] if reverse else [(instance, others)]:
+        if granted:
+            names = sorted(_names(granted))
+            record(
+                "rights.change",
+                outcome=outcome,
+                operation_id=operation_id,
+                subject=f"{holder._meta.model_name}:{holder.pk}",
+                added=names if verb == "add" else [],
+                removed=[] if verb == "add" else names,
+                is_vault=any(_is_of_vault(each) for each in granted),
+            )
+
+
+for _through in _GRANTS:
+    m2m_changed.connect(record_rights, sender=_through)
+
+
+def _held(sender: type[Model], instance: Any, *, reverse: bool) -> set[int]:
+    held = getattr(instance, _GRANTS[sender][1 if reverse else 0])
+    return set(held.values_list("pk", flat=True))
+
+
+def _names(granted: list[Any]) -> Iterator[str]:
+    for each in granted:
+        if isinstance(each, Permission):
+            yield f"{each.content_type.app_label}.{each.codename}"
+        else:
+            yield redact(each.name)
+
+
+def _is_of_vault(granted: Any) -> bool:
+    """True for a right of the vault, and for a group that has one."""
+    if isinstance(granted, Permission):
+        return granted.content_type.app_label == "vault"
+    return bool(granted.permissions.filter(content_type__app_label="vault").exists())

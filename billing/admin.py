@@ -1,0 +1,47 @@
+"""Users and their second factors in the admin. What is not changed here cannot be planted here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import allauth.usersessions.admin  # noqa: F401 - registers what is taken out again below
+from allauth.mfa.admin import AuthenticatorAdmin as AllauthAuthenticatorAdmin
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import User
+from django.db.models import Model
+from django.http import HttpRequest
+
+from billing.users import NAMES
+from vault.admin import RefusePANSearchMixin, ViewOnlyMixin
+from vault.validators import validate_no_pan
+
+# Sessions are not here at all: deleting a row would not end one, but hide it from a deactivation.
+admin.site.unregister([User, Authenticator, UserSession])
+
+
+@admin.register(User)
+class UserAdmin(RefusePANSearchMixin, DjangoUserAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **options: Any) -> forms.Field | None:
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        # On the form's field and not on the model's alone: the form looks for a user of that name before it asks the
+        # model, and that look-up would be SQL.
+        if field is not None and db_field.name in NAMES:
+            field.validators.insert(0, validate_no_pan)
+        return field
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ViewOnlyMixin, RefusePANSearchMixin, AllauthAuthenticatorAdmin):  # type: ignore[misc]
+    """Second factors: taken from whoever lost theirs, and never given. Whoever gives one can sign in with it."""
+
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_filter = ("type", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    fields = list_display
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return bool(AllauthAuthenticatorAdmin.has_delete_permission(self, request, obj))

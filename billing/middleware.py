@@ -1,0 +1,101 @@
+"""What is asked of sessions before any page is: that they are in use, and for staff that a second factor began them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from allauth.core.exceptions import ReauthenticationRequired
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import resolve_url
+from django.utils.http import urlencode
+
+from billing import accounts, errors, sessions
+from billing.second_factor import has_second_factor, used_at
+from vault.audit import record
+from vault.exceptions import AuditUnavailable
+
+_Next = Callable[[HttpRequest], HttpResponse]
+
+IDLE: Final = "You were signed out because this session was not used for a while. What you sent was not carried out."
+
+
+class InterruptionMiddleware:
+    """Answers where a request cannot go on: somebody has to sign in again, or the audit log cannot be written.
+
+    Stands inside allauth's own middleware, which keeps the body of a POST in the session until somebody has signed in
+    again: a card number that was typed into a wrong field would lie in the database.
+    """
+
+    def __init__(self, get_response: _Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, ReauthenticationRequired):
+            return accounts.reauthenticate(request)
+        if isinstance(exception, AuditUnavailable):
+            return errors.unavailable(request)
+        return None
+
+
+class IdleMiddleware:
+    """Ends the session of staff after 15 minutes without a request (PCI DSS 8.2.8), before anything is carried out."""
+
+    def __init__(self, get_response: _Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return self.get_response(request)
+        if not request.user.is_staff:
+            sessions.remember(request)
+            return self.get_response(request)
+        if sessions.is_idle(request):
+            return self._end(request)
+        sessions.touch(request)
+        sessions.remember(request)
+        return self.get_response(request)
+
+    def _end(self, request: HttpRequest) -> HttpResponse:
+        user = request.user
+        # First of all: whatever fails now, this session is over.
+        request.session.flush()
+        request.user = AnonymousUser()
+        try:
+            record("session.idle", actor=user, subject=f"user:{user.pk}")
+        except AuditUnavailable:
+            return errors.unavailable(request)
+        messages.warning(request, IDLE)
+        page = resolve_url(settings.LOGIN_URL)
+        # A page can be asked for again; what was sent cannot.
+        if request.method == "GET":
+            page = f"{page}?{urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})}"
+        return HttpResponseRedirect(page)
+
+
+class SecondFactorMiddleware:
+    """Lets no staff into the admin whose session was begun without a second factor (PCI DSS 8.4)."""
+
+    def __init__(self, get_response: _Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, arguments: Any, options: Any) -> HttpResponse | None:
+        match = request.resolver_match
+        if not settings.STAFF_MFA_REQUIRED or match is None or "admin" not in match.app_names:
+            return None
+        # Whoever is not signed in, or not staff, is turned away by the admin itself.
+        if not request.user.is_authenticated or not request.user.is_staff:
+            return None
+        if not has_second_factor(request.user):
+            return accounts.set_up_second_factor(request)
+        return None if used_at(request) is not None else accounts.reauthenticate(request)

@@ -1,0 +1,63 @@
+"""Which sessions a user has, when one was last used, and how all of them end."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_in
+from django.db.models.signals import pre_save
+from django.dispatch import receiver
+from django.http import HttpRequest
+from knox.models import get_token_model
+
+from vault.redaction import redact
+
+_SEEN: Final = "billing.seen"
+_KNOWN_AS: Final = "billing.known_as"
+# How coarse the clock of a session is, so that reading a page does not write to the database.
+_TICK: Final = 60
+
+
+@receiver(user_logged_in)
+def begin(request: HttpRequest, **_: Any) -> None:
+    """Start the clock of a session with its sign-in."""
+    request.session[_SEEN] = int(time.time())
+
+
+def is_idle(request: HttpRequest) -> bool:
+    """True if the session of this request was not used for STAFF_IDLE_SECONDS, or nobody knows for how long.
+
+    What is kept is up to a minute older than the last request: so a session may end that much early, and never late.
+    """
+    seen = request.session.get(_SEEN)
+    return seen is None or not -_TICK <= time.time() - seen <= settings.STAFF_IDLE_SECONDS
+
+
+def touch(request: HttpRequest) -> None:
+    """Note that the session is in use, once a minute."""
+    if time.time() - request.session.get(_SEEN, 0) >= _TICK:
+        request.session[_SEEN] = int(time.time())
+
+
+def remember(request: HttpRequest) -> None:
+    """Note whose session this is, once for each key: a session gets another one when a password is changed."""
+    key = request.session.session_key
+    if key and request.session.get(_KNOWN_AS) != key:
+        UserSession.objects.create_from_request(request)
+        request.session[_KNOWN_AS] = key
+
+
+def end_access(user: Any) -> None:
+    """End all sessions and delete all API tokens of a user."""
+    for session in UserSession.objects.filter(user_id=user.pk):
+        session.end()
+    get_token_model().objects.filter(user_id=user.pk).delete()
+
+
+@receiver(pre_save, sender=UserSession)
+def clean_user_agent(instance: UserSession, **_: Any) -> None:
+    """Keep card numbers out of the table: the program at the other end writes this text."""
+    instance.user_agent = redact(instance.user_agent)

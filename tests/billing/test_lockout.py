@@ -1,0 +1,311 @@
+"""Ten failures lock for 30 minutes: for accounts and for names that are none, in all processes and after a restart."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.db import connections
+from django.test import Client
+from django.utils import timezone
+
+from billing import lockout
+from tests.billing.people import PASSWORD, events, make_staff, outcomes, post_password, sign_in
+from tests.factories import code_of, make_authenticator, make_user
+from vault.audit import events as module
+from vault.exceptions import AuditUnavailable
+from vault.models import AuditEvent
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def any_address(settings):
+    """Here the failures of an account are counted, and not those of an address."""
+    settings.ACCOUNT_RATE_LIMITS = False
+
+
+def fail(user, times, client=None):
+    return [post_password(client or Client(), user, "wrong horse battery") for _ in range(times)]
+
+
+def is_signed_in(client):
+    return "_auth_user_id" in client.session
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Let time pass, for the lock and for what is recorded."""
+    passed = timedelta()
+    now = timezone.now
+
+    def let(minutes):
+        nonlocal passed
+        passed += timedelta(minutes=minutes)
+
+    monkeypatch.setattr("billing.lockout.timezone.now", lambda: now() + passed)
+    return let
+
+
+def test_after_ten_failures_the_right_password_is_wrong():
+    user, client = make_user(password=PASSWORD), Client()
+    fail(user, 10)
+    page = post_password(client, user)
+    assert lockout.SENTENCE in page.text
+    assert not is_signed_in(client)
+    assert outcomes("sign_in")[-2:] == ["intent", "denied"]
+
+
+def test_after_nine_failures_it_is_not_and_counting_begins_anew():
+    user = make_user(password=PASSWORD)
+    for _ in range(3):
+        fail(user, 9)
+        client = Client()
+        post_password(client, user)
+        assert is_signed_in(client)
+
+
+def test_the_lock_is_one_alarm():
+    user = make_user(password=PASSWORD)
+    fail(user, 14)
+    (alarm,) = events("sign_in.lock")
+    assert alarm.is_alarm
+    assert outcomes("sign_in").count("failed") == 10
+    assert outcomes("sign_in").count("denied") == 4
+
+
+def test_a_name_that_nobody_has_is_answered_in_the_same_way():
+    user, nobody = make_user(password=PASSWORD), make_user("bob")
+    nobody.delete()
+    known, unknown = fail(user, 12), fail(nobody, 12)
+    strip = lambda page, email: page.text.replace(email, "").split("csrfmiddlewaretoken")[0]  # noqa: E731
+    for one, other in zip(known, unknown, strict=True):
+        assert one.status_code == other.status_code
+        assert strip(one, user.email) == strip(other, nobody.email)
+    assert lockout.SENTENCE in unknown[-1].text
+
+
+def test_what_was_typed_is_not_in_the_log():
+    typed = "my-password@example.com"
+    Client().post("/accounts/login/", {"login": typed, "password": "wrong horse battery"})
+    everything = repr(list(AuditEvent.objects.values()))
+    assert typed not in everything
+    assert "wrong horse" not in everything
+
+
+def test_others_are_not_locked():
+    fail(make_user(password=PASSWORD), 10)
+    other = make_user("bob", password=PASSWORD)
+    assert is_signed_in(sign_in(other))
+
+
+def test_the_lock_ends_after_30_minutes_whatever_was_tried_meanwhile(later):
+    user = make_user(password=PASSWORD)
+    fail(user, 15)
+    later(29)
+    assert lockout.SENTENCE in post_password(Client(), user).text
+    later(2)
+    assert is_signed_in(sign_in(user))
+
+
+def test_failures_that_are_far_apart_do_not_lock(later):
+    user = make_user(password=PASSWORD)
+    fail(user, 9)
+    later(31)
+    fail(user, 1)
+    assert is_signed_in(sign_in(user))
+
+
+def test_all_addresses_of_an_account_are_one():
+    user = make_user(password=PASSWORD)
+    EmailAddress.objects.create(user=user, email="other@example.com", verified=True)
+    fail(user, 5)
+    for _ in range(5):
+        Client().post("/accounts/login/", {"login": "Other@example.com", "password": "wrong horse battery"})
+    assert lockout.SENTENCE in post_password(Client(), user).text
+
+
+def test_the_password_asked_for_in_a_session_is_counted_with_the_rest():
+    user = make_user(password=PASSWORD)
+    client = sign_in(user)
+    for _ in range(10):
+        client.post("/accounts/reauthenticate/", {"password": "wrong horse battery"})
+    assert lockout.SENTENCE in client.post("/accounts/reauthenticate/", {"password": PASSWORD}).text
+    assert lockout.SENTENCE in post_password(Client(), user).text
+
+
+@pytest.mark.parametrize("where", ["at-sign-in", "in-a-session"])
+def test_ten_wrong_codes_lock_the_second_factor(where):
+    staff = make_staff()
+    secret = make_authenticator(staff)
+    if where == "at-sign-in":
+        client, address = Client(), "/accounts/2fa/authenticate/"
+        post_password(client, staff)
+    else:
+        client, address = sign_in(staff, secret), "/accounts/2fa/reauthenticate/"
+    for _ in range(10):
+        client.post(address, {"code": "x"})
+    records = len(client.session["account_authentication_methods"])
+    page = client.post(address, {"code": code_of(secret)})
+    assert lockout.SENTENCE in page.text
+    assert len(client.session["account_authentication_methods"]) == records
+    (alarm,) = events("mfa.use.lock")
+    assert alarm.subject == f"user:{staff.pk}"
+
+
+def test_an_address_from_which_too_much_comes_is_refused_without_counting_against_the_account(settings):
+    settings.ACCOUNT_RATE_LIMITS = {"login_failed": "2/m/ip", "login": None}
+    user = make_user(password=PASSWORD)
+    assert "Too many failed login attempts" in fail(user, 12)[-1].text
+    assert outcomes("sign_in").count("failed") == 2
+    assert not events("sign_in.lock")
+
+
+# --- Fail closed ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("after", [0, 1, 2], ids=["intent", "outcome", "session"])
+def test_without_an_audit_log_nobody_signs_in(monkeypatch, after):
+    user, client, written = make_user(password=PASSWORD), Client(), []
+
+    class Broken:
+        def append(self, content):
+            if len(written) >= after:
+                raise AuditUnavailable
+            written.append(content)
+            return ledger.append(content)
+
+    ledger = module.current_ledger()
+    monkeypatch.setattr(module, "current_ledger", Broken)
+    answer = post_password(client, user)
+    monkeypatch.undo()
+    assert answer.status_code == 503
+    assert "Not possible now" in answer.text
+    assert not is_signed_in(client)
+    assert client.get("/orders/").status_code == 302
+
+
+# --- Processes ------------------------------------------------------------------------------------------------------
+
+# A process of its own: waits until all are ready, guesses once, and says what became of it.
+GUESS = """
+import json, os, sys, time, django
+from pathlib import Path
+django.setup()
+from django.test import Client
+folder, email, password = sys.argv[1:]
+client = Client(HTTP_HOST="localhost")
+page = client.get("/accounts/login/")
+Path(folder, f"ready-{os.getpid()}").touch()
+while not Path(folder, "go").exists():
+    time.sleep(0.002)
+client.post("/accounts/login/", {"login": email, "password": password})
+print("RESULT", json.dumps("_auth_user_id" in client.session))
+"""
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """The environment of processes that share databases of their own, in which there is one user."""
+    (tmp_path / "data").mkdir()
+    variables = {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(tmp_path / "data"),
+        "DJANGO_SETTINGS_MODULE": "tests.billing.shared_settings",
+        "PYTHONPATH": str(settings.BASE_DIR),
+    }
+    with database_for_processes() as more:
+        variables |= more
+        for command in (["migrate"], ["migrate", "--database", "audit"], ["createcachetable"]):
+            manage(variables, *command, "--verbosity", "0")
+        manage(variables | {"DJANGO_SUPERUSER_PASSWORD": PASSWORD}, "createsuperuser", "--no-input", "--username", "sam", "--email", "sam@example.com")  # fmt: skip
+        yield variables
+
+
+@contextmanager
+def database_for_processes():
+    """What names the database in the environment: files in DATA_DIR, or one on the MariaDB of the tests."""
+    connection = connections["default"]
+    if connection.vendor == "sqlite":
+        yield {}
+        return
+    options = {key: value for key, value in connection.get_connection_params().items() if key != "database"}
+    with closing(connection.Database.connect(**options)) as server, closing(server.cursor()) as cursor:
+        cursor.execute("CREATE DATABASE processes CHARACTER SET utf8mb4")
+        try:
+            url = urlsplit(os.environ["DATABASE_URL"])
+            yield {"DATABASE_URL": urlunsplit(url._replace(path="/processes"))}
+        finally:
+            cursor.execute("DROP DATABASE processes")
+
+
+def manage(environment, *arguments):
+    subprocess.run([sys.executable, "manage.py", *arguments], env=environment, check=True, capture_output=True)
+
+
+def guess(variables, tmp_path, passwords):
+    folder = tmp_path / f"round-{len(list(tmp_path.iterdir()))}"
+    folder.mkdir()
+    command = [sys.executable, "-c", GUESS, str(folder), "sam@example.com"]
+    processes = [
+        subprocess.Popen([*command, password], env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for password in passwords
+    ]
+    try:
+        wait_for(folder, len(processes), processes)
+        (folder / "go").touch()
+        printed = [process.communicate(timeout=120) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    lines = [line for out, _ in printed for line in out.splitlines() if line.startswith("RESULT")]
+    assert len(lines) == len(passwords), [err[-2000:] for _, err in printed]
+    return [json.loads(line.removeprefix("RESULT")) for line in lines]
+
+
+def wait_for(folder, number, processes):
+    for _ in range(1200):
+        if len(list(folder.glob("ready-*"))) == number:
+            return
+        if any(process.poll() for process in processes):
+            break
+        time.sleep(0.1)
+    pytest.fail("The processes did not come up.")
+
+
+READ = """
+import json, django
+django.setup()
+from vault.models import AuditEvent
+found = AuditEvent.objects.filter(operation__startswith="sign_in").values_list("operation", "outcome")
+print("RESULT", json.dumps([list(row) for row in found]))
+"""
+
+
+def recorded(variables):
+    done = subprocess.run([sys.executable, "-c", READ], env=variables, check=True, capture_output=True, text=True)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    return [tuple(row) for row in json.loads(line.removeprefix("RESULT"))]
+
+
+def test_guesses_at_once_in_several_processes_get_ten_tries_and_a_restart_forgets_nothing(shared, tmp_path):
+    assert not any(guess(shared, tmp_path, [f"wrong horse {number}" for number in range(16)]))
+    found = recorded(shared)
+    tried = found.count(("sign_in", "failed"))
+    assert tried <= 10
+    assert tried + found.count(("sign_in", "denied")) == 16
+    # New processes: what is left of the ten tries, and then the right password.
+    for _ in range(10 - tried):
+        guess(shared, tmp_path, ["wrong horse once more"])
+    assert guess(shared, tmp_path, [PASSWORD]) == [False]
+    found = recorded(shared)
+    assert found.count(("sign_in", "failed")) == 10
+    assert ("sign_in.lock", "done") in found
