@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -15,7 +16,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.models import User
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import reverse
@@ -24,6 +25,7 @@ from django.utils.http import urlencode
 from billing import lockout
 from billing.second_factor import has_second_factor, reauthentication_page, used_at
 from vault.exceptions import AccessDenied, Refusal
+from vault.middleware import RequestOrigin
 from vault.validators import validate_no_pan
 
 SET_UP: Final = "Set up a second factor first: an authenticator app or a security key. Staff pages need one."
@@ -37,6 +39,18 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         validate_no_pan(email)
         cleaned: str = super().clean_email(email)
         return cleaned
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The same address that the audit log has. What a proxy wrote that is none is passed over for the proxy's own.
+
+        Raises `PermissionDenied` without any, as allauth does.
+        """
+        for source in (RequestOrigin(request).source, str(request.META.get("REMOTE_ADDR", ""))):
+            try:
+                return str(ip_address(source))
+            except ValueError:
+                continue
+        raise PermissionDenied
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Raise `AccessDenied` for an address from which too much comes: no password is looked at."""

@@ -188,7 +188,6 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = False
 # The failures of an account are counted in `billing.lockout`; these are about addresses, where many may sit behind one.
 ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip"}
-ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_ADAPTER = "billing.second_factor.MFAAdapter"
 MFA_FORMS = {

@@ -3,7 +3,10 @@
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
+from django.core.exceptions import PermissionDenied
 from django.db import connection
+
+from billing.accounts import AccountAdapter
 
 pytestmark = pytest.mark.django_db
 
@@ -40,3 +43,25 @@ def test_a_card_number_as_a_name_is_refused_and_goes_nowhere(client, canary, whi
 def test_everybody_else_signs_up(client):
     client.post("/accounts/signup/", {"email": "ann@example.com", "password1": PASSWORD, "password2": PASSWORD})
     assert User.objects.get().email == "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "expected"),
+    [
+        (0, "203.0.113.9", "127.0.0.1"),
+        (1, "203.0.113.9", "203.0.113.9"),
+        (1, "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        (1, "", "127.0.0.1"),
+        (1, "no address", "127.0.0.1"),
+        (3, "203.0.113.9", "203.0.113.9"),
+    ],
+)
+def test_sign_in_counts_by_the_address_that_the_audit_log_has(settings, rf, proxies, forwarded, expected):
+    settings.TRUSTED_PROXIES = proxies
+    request = rf.get("/accounts/login/", HTTP_X_FORWARDED_FOR=forwarded)
+    assert AccountAdapter().get_client_ip(request) == expected
+
+
+def test_without_an_address_nobody_signs_in(rf):
+    with pytest.raises(PermissionDenied):
+        AccountAdapter().get_client_ip(rf.get("/accounts/login/", REMOTE_ADDR=""))
