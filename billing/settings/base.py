@@ -49,6 +49,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "vault.middleware.UnavailableMiddleware",
 ]
 
 # Every form of every app: what is rendered again after an error holds no card number.
