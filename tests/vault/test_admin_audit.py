@@ -118,10 +118,11 @@ def test_other_methods_change_nothing(client, method):
     assert AuditEvent.objects.filter(pk=event.pk).exists()
 
 
-@pytest.mark.parametrize("term", ["token", "actor_name", "request_id", "subject"])
+@pytest.mark.parametrize("term", ["token", "actor_name", "actor", "request_id", "operation_id", "subject"])
 def test_an_event_is_found_by(client, canary, term):
     card = make_card(canary("card"))
-    values = {"token": card.token, "actor_name": "grace", "request_id": "a" * 32, "subject": "reveal:7"}
+    values = {"token": card.token, "actor_name": "grace", "actor": "700", "request_id": "a" * 32, "subject": "reveal:7"}
+    values["operation_id"] = "b" * 32
     _write(1, **values)
     _write(2, subject="other", operation="other.thing")
     page = client.get(LOG, {"q": values[term]}).text

@@ -32,6 +32,8 @@ _LONGEST_FILTER: Final = 200
 # An operation writes few events, and they lie near each other.
 _NEAR: Final = 200
 _HEX_ID: Final = re.compile(r"[0-9a-f]{32}")
+_SUBJECT: Final = re.compile(r"[a-z_]+:\S+")
+_KEY: Final = re.compile(r"[0-9]+")
 
 
 class OperationFilter(SimpleListFilter):
@@ -51,11 +53,11 @@ class OperationFilter(SimpleListFilter):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
-    list_display = ("time_utc", "operation", "result", "actor_name", "purpose", "cards", "token", "subject", "source")
+    list_display = ("time_utc", "operation", "result", "actor_name", "purpose", "about")
     list_filter = ("outcome", "is_alarm", OperationFilter, "time")
     date_hierarchy = "time"
     search_fields = ("token", "actor_name", "request_id", "subject")
-    search_help_text = _("Token, name of the actor, request id, or what it is about, in full")
+    search_help_text = _("Token, name or key of the actor, request id, or what it is about, in full")
     fieldsets = (
         (None, {"fields": ("time_utc", "operation", "result", "together")}),
         (_("Who, and from where"), {"fields": ("actor_name", "actor", "source", "request_id")}),
@@ -82,6 +84,10 @@ class AuditEventAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  #
     def result(self, event: AuditEvent) -> str:
         mark = format_html(' <strong class="vault-alarm">{}</strong>', _("Alarm")) if event.is_alarm else ""
         return format_html('<span class="vault-{}">{}</span>{}', event.outcome, event.get_outcome_display(), mark)
+
+    @admin.display(description=_("about"))
+    def about(self, event: AuditEvent) -> str:
+        return " · ".join(filter(None, [event.token, event.subject])) or "-"
 
     @admin.display(description=_("the same operation"))
     def together(self, event: AuditEvent) -> str:
@@ -116,13 +122,17 @@ class AuditEventAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  #
         except InvalidToken:
             if _HEX_ID.fullmatch(term):
                 return queryset.filter(Q(request_id=term) | Q(operation_id=term) | Q(subject=term)), False
+            if _SUBJECT.fullmatch(term):
+                return queryset.filter(subject=term), False
+            if _KEY.fullmatch(term):
+                return queryset.filter(Q(subject=term) | Q(actor=term)), False
             return queryset.filter(Q(subject=term) | Q(actor_name=term)), False
 
     # --- Reading is an event, and comes before what is read --------------------------------------------------------
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self._refuse_stranger(request, "list")
-        return super().changelist_view(request, extra_context)
+        return super().changelist_view(request, {"title": _("Audit log"), **(extra_context or {})})
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         # Here nothing was read yet, and a card number in the address has been turned away.

@@ -70,7 +70,7 @@ class StateFilter(SimpleListFilter):
 
 @admin.register(RevealRequest)
 class RevealRequestAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
-    list_display = ("card", "state_now", "purpose", "ticket", "requester", "created_at", "expires_at", "decider")
+    list_display = ("card", "state_now", "purpose", "ticket", "requested", "until", "decided")
     list_filter = (StateFilter, "is_break_glass", "purpose", "created_at")
     list_select_related = ("card", "requester", "decider")
     search_fields = ("=ticket", "=requester__username", "=card__token", "=card__last4")
@@ -86,6 +86,18 @@ class RevealRequestAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):
     def state_now(self, asked: RevealRequest) -> str:
         state = str(_("Expired") if _is_over(asked) else asked.get_state_display())
         return f"{state} · {_('break-glass')}" if asked.is_break_glass else state
+
+    @admin.display(description=_("requested"), ordering="created_at")
+    def requested(self, asked: RevealRequest) -> str:
+        return f"{asked.requester}, {asked.created_at:%Y-%m-%d %H:%M}"
+
+    @admin.display(description=_("expires"), ordering="expires_at")
+    def until(self, asked: RevealRequest) -> str:
+        return f"{asked.expires_at:%Y-%m-%d %H:%M}"
+
+    @admin.display(description=_("decided"), ordering="decided_at")
+    def decided(self, asked: RevealRequest) -> str:
+        return str(asked.decider or "-")
 
     # Django's own check lets every superuser in.
     def has_view_permission(self, request: HttpRequest, obj: RevealRequest | None = None) -> bool:
@@ -107,8 +119,8 @@ class RevealRequestAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):
         return [*own, *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        may_unlock = policy.is_granted(request.user, Right.APPROVE)
-        return super().changelist_view(request, {**(extra_context or {}), "may_unlock": may_unlock})
+        own = {"title": _("Reveal requests"), "may_unlock": policy.is_granted(request.user, Right.APPROVE)}
+        return super().changelist_view(request, {**own, **(extra_context or {})})
 
     @method_decorator(require_safe)
     def change_view(
@@ -227,6 +239,7 @@ class RevealRequestAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):
         refused: VaultError | None = None,
         form: DecisionForm | None = None,
     ) -> HttpResponse:
+        acts = reveals.acts(asked, actor=request.user)
         return page(
             self,
             request,
@@ -236,8 +249,8 @@ class RevealRequestAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):
             subtitle=str(asked.card),
             asked=asked,
             state=_("Expired") if _is_over(asked) else asked.get_state_display(),
-            acts={act.value for act in reveals.acts(asked, actor=request.user)},
-            form=form or DecisionForm(),
+            acts={act.value for act in acts},
+            form=form or DecisionForm(needs_note=reveals.Act.APPROVE not in acts),
         )
 
 

@@ -12,6 +12,12 @@ function hide() {
   document.getElementById("vault-hidden").hidden = false;
 }
 
+function hideWithTab() {
+  if (document.visibilityState === "hidden") {
+    hide();
+  }
+}
+
 function tick() {
   const left = Math.ceil((end - Date.now()) / 1000);
   if (left <= 0) {
@@ -23,8 +29,6 @@ function tick() {
 
 const timer = setInterval(tick, 250);
 addEventListener("pagehide", hide);
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "hidden") {
-    hide();
-  }
-});
+document.addEventListener("visibilitychange", hideWithTab);
+// The tab may have been covered before this ran.
+hideWithTab();
