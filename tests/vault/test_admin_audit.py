@@ -126,7 +126,7 @@ def test_an_event_is_found_by(client, canary, term):
     _write(1, **values)
     _write(2, subject="other", operation="other.thing")
     page = client.get(LOG, {"q": values[term]}).text
-    assert "some.thing" in page
+    assert "some.thing</td>" in page
     assert "other.thing</td>" not in page
 
 

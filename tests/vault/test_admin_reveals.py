@@ -80,6 +80,10 @@ def signed_in(user):
     return client
 
 
+def change_page(card):
+    return f"/admin/vault/card/{card.token.replace('_', '_5F')}/change/"
+
+
 def card_page(card, act):
     return reverse(f"admin:vault_card_{act}", args=[card.token])
 
@@ -196,17 +200,17 @@ def test_a_number_in_a_list_is_redirected_away_with_a_hint(client, canary, addre
 
 
 def test_the_card_page_offers_what_was_granted(kept, ada, settings):
-    page = signed_in(ada).get(f"/admin/vault/card/{kept.token.replace('_', '_5F')}/change/").text
+    page = signed_in(ada).get(change_page(kept)).text
     assert "Ask to see the number" in page
     assert "Break-glass…" in page
     configure(settings, BREAK_GLASS=False)
-    assert "reak-glass" not in signed_in(ada).get(reverse("admin:vault_card_change", args=[kept.token])).text
+    assert "reak-glass" not in signed_in(ada).get(change_page(kept)).text
 
 
 @pytest.mark.parametrize("who", ["superuser", "support"])
 def test_the_card_page_offers_nothing_to(kept, who):
     client = signed_in(STRANGERS[who][0]())
-    page = client.get(reverse("admin:vault_card_change", args=[kept.token]))
+    page = client.get(change_page(kept))
     assert page.status_code == 200
     assert "Ask to see the number" not in page.text
 
@@ -214,7 +218,7 @@ def test_the_card_page_offers_nothing_to(kept, who):
 def test_an_erased_card_cannot_be_asked_for(kept, ada):
     Card.objects.update(status="erased")
     client = signed_in(ada)
-    assert "Ask to see" not in client.get(reverse("admin:vault_card_change", args=[kept.token])).text
+    assert "Ask to see" not in client.get(change_page(kept)).text
     answer = client.post(card_page(kept, "reveal"), ASKED)
     assert answer.status_code == 410
     assert "The card is no longer on file." in answer.text
@@ -288,6 +292,12 @@ def test_a_refusal_says_why_and_keeps_what_was_typed(kept, ada, settings):
     assert "This purpose is for other groups." in answer.text
     assert "charged twice" in answer.text
     assert not RevealRequest.objects.exists()
+
+
+def test_the_way_back_leads_to_the_card_whatever_its_token(kept, ada):
+    client = signed_in(ada)
+    for act, sent in (("reveal", {}), ("break_glass", ASKED)):
+        assert f'href="{change_page(kept)}"' in client.post(card_page(kept, act), sent).text
 
 
 def test_what_cannot_be_recorded_is_not_asked(kept, ada, audit_down):
