@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 from django.views import defaults
 
 from vault.api.problems import CONTENT_TYPE
@@ -26,12 +25,6 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     return _problem(request, HTTPStatus.INTERNAL_SERVER_ERROR) or defaults.server_error(request)
-
-
-def unavailable(request: HttpRequest) -> HttpResponse:
-    """What cannot be audited is not done."""
-    page = render(request, "503.html", status=HTTPStatus.SERVICE_UNAVAILABLE)
-    return _problem(request, HTTPStatus.SERVICE_UNAVAILABLE) or page
 
 
 def _problem(request: HttpRequest, status: HTTPStatus) -> HttpResponse | None:

@@ -14,10 +14,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils.http import urlencode
 
-from billing import accounts, errors, sessions
+from billing import accounts, sessions
 from billing.second_factor import has_second_factor, used_at
 from vault.audit import record
 from vault.exceptions import AuditUnavailable
+from vault.middleware import unavailable
 
 _Next = Callable[[HttpRequest], HttpResponse]
 
@@ -25,7 +26,7 @@ IDLE: Final = "You were signed out because this session was not used for a while
 
 
 class InterruptionMiddleware:
-    """Answers where a request cannot go on: somebody has to sign in again, or the audit log cannot be written.
+    """Sends somebody who has to show again who they are to where they can.
 
     Stands inside allauth's own middleware, which keeps the body of a POST in the session until somebody has signed in
     again: a card number that was typed into a wrong field would lie in the database.
@@ -40,8 +41,6 @@ class InterruptionMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, ReauthenticationRequired):
             return accounts.reauthenticate(request)
-        if isinstance(exception, AuditUnavailable):
-            return errors.unavailable(request)
         return None
 
 
@@ -70,8 +69,8 @@ class IdleMiddleware:
         request.user = AnonymousUser()
         try:
             record("session.idle", actor=user, subject=f"user:{user.pk}")
-        except AuditUnavailable:
-            return errors.unavailable(request)
+        except AuditUnavailable as error:
+            return unavailable(request, error)
         messages.warning(request, IDLE)
         page = resolve_url(settings.LOGIN_URL)
         # A page can be asked for again; what was sent cannot.

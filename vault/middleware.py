@@ -9,9 +9,12 @@ from urllib.parse import unquote_plus
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import select_template
+from django.utils.cache import add_never_cache_headers
 from django.utils.http import escape_leading_slashes
 
 from vault.audit import acting_for
+from vault.exceptions import AuditUnavailable, VaultError, VaultSealed, VaultUnavailable
 from vault.redaction import contains_pan
 
 _Next = Callable[[HttpRequest], HttpResponse]
@@ -99,3 +102,29 @@ class RefusePANInURLMiddleware:
                 return HttpResponseRedirect(escape_leading_slashes(request.path))
             return HttpResponse(_REFUSAL, status=400, content_type="text/plain")
         return self.get_response(request)
+
+
+class UnavailableMiddleware:
+    """Answers 503, with a constant sentence, where a page needs the vault or the audit log and does not have it.
+
+    The page is the project's 503.html, with `sentence` in its context, or the vault's own.
+    """
+
+    def __init__(self, get_response: _Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, AuditUnavailable | VaultSealed | VaultUnavailable):
+            return None
+        return unavailable(request, exception)
+
+
+def unavailable(request: HttpRequest, error: VaultError) -> HttpResponse:
+    """The page that `UnavailableMiddleware` answers with; other middleware, which it does not see into, uses it too."""
+    template = select_template(["503.html", "vault/503.html"])
+    answer = HttpResponse(template.render({"sentence": error.message}, request), status=503)
+    add_never_cache_headers(answer)
+    return answer

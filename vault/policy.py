@@ -7,7 +7,8 @@ grant (PCI DSS 7.2, 7.3.3).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, cast
 
@@ -36,6 +37,7 @@ class Right(StrEnum):
     SEARCH = "search_pan"
     ERASE = "erase_card"
     APPROVE = "approve_reveal"
+    VIEW_REVEALS = "view_revealrequest"
     VIEW_AUDIT = "view_auditevent"
     MANAGE_KEYS = "manage_keys"
 
@@ -62,6 +64,18 @@ def holders(right: Right) -> QuerySet[Any]:
     granted = Q(user_permissions__in=grants(right)) | Q(groups__permissions__in=grants(right))
     found = users._default_manager.filter(granted, is_active=True)  # noqa: SLF001 - documented API
     return found.distinct().order_by(users.USERNAME_FIELD)
+
+
+def rights_of(actor: Actor | None) -> frozenset[Right]:
+    """Every right that an active actor has, by themselves or through a group."""
+    if actor is None or actor.pk is None or not actor.is_active:
+        return frozenset()
+    rows = Permission.objects.filter(
+        Q(user=actor.pk) | Q(group__user=actor.pk),
+        content_type__app_label="vault",
+        codename__in=[right.value for right in Right],
+    )
+    return frozenset(Right(codename) for codename in rows.values_list("codename", flat=True))
 
 
 def grants(right: Right) -> QuerySet[Permission]:
@@ -165,6 +179,37 @@ def is_locked(actor_id: str) -> bool:
     except DatabaseError:
         raise AuditUnavailable from None
     return last is not None and last.operation == LOCK
+
+
+@dataclass(frozen=True, slots=True)
+class LockedReader:
+    """Somebody who is locked out of reading, since when, and the row of the audit log that says so."""
+
+    user: AbstractBaseUser
+    since: datetime
+    event: int
+
+
+def locked_readers() -> list[LockedReader]:
+    """Who is locked out of reading, the one who waits longest first. Raises `AuditUnavailable`.
+
+    Looked for among those with a right to read or to search: for anybody else a lock means nothing, and the audit log
+    has an index that begins with whom an event is about.
+    """
+    granted = Permission.objects.filter(
+        content_type__app_label="vault", codename__in=[Right.DETOKENIZE.value, Right.SEARCH.value]
+    )
+    people = get_user_model().objects.filter(Q(user_permissions__in=granted) | Q(groups__permissions__in=granted))
+    readers = {str(user.pk): user for user in people.distinct()}
+    events = AuditEvent.objects.filter(subject__in=list(readers), operation__in=[LOCK, UNLOCK]).order_by("time", "pk")
+    try:
+        last = {event.subject: event for event in events}
+    except DatabaseError:
+        raise AuditUnavailable from None
+    locked = [
+        LockedReader(readers[event.subject], event.time, event.pk) for event in last.values() if event.operation == LOCK
+    ]
+    return sorted(locked, key=lambda reader: reader.since)
 
 
 def unlock(actor_id: str, *, by: Actor | None) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from vault import alarms, policy, services
 from vault.audit import audited, record
@@ -23,6 +26,16 @@ _State: Final = RevealRequest.State
 TICKET_LENGTH: Final = 64
 # In an emergency somebody looks now, not tomorrow.
 _BREAK_GLASS_VALID: Final = timedelta(minutes=15)
+
+
+class Act(StrEnum):
+    """What somebody can do with a request."""
+
+    APPROVE = "approve"
+    REFUSE = "refuse"
+    REVIEW = "review"
+    SHOW = "show"
+
 
 _ASKED: Final = "Somebody asks to see a card number. Approve or refuse it in the admin."
 _BROKEN: Final = "Somebody uses break-glass to see a card number. Review it in the admin."
@@ -116,10 +129,59 @@ def show(asked: RevealRequest, *, actor: Actor | None) -> PAN:
     return pan
 
 
+def confirm_identity(asked: RevealRequest, request: HttpRequest) -> HttpResponse | None:
+    """Return None if whoever sits there has just shown who they are, else the response that asks for it.
+
+    The project answers, with the function that settings.VAULT["CONFIRM_IDENTITY"] names. Raises `AccessDenied` if it
+    names none: then nobody sees a number.
+    """
+    name = vault_config().CONFIRM_IDENTITY
+    if not name:
+        with audited("reveal.show", actor=request.user, **_about(asked)):
+            raise AccessDenied(Refusal.FRESH_SIGN_IN)
+    answer: HttpResponse | None = import_string(name)(request)
+    return answer
+
+
+def visible_to(actor: Actor | None) -> QuerySet[RevealRequest]:
+    """The requests that an actor may know of: all for those who decide or audit, their own for those who ask."""
+    rights = policy.rights_of(actor)
+    if rights & {Right.APPROVE, Right.VIEW_REVEALS}:
+        return RevealRequest.objects.all()
+    if actor is not None and Right.DETOKENIZE in rights:
+        return RevealRequest.objects.filter(requester=actor.pk)
+    return RevealRequest.objects.none()
+
+
+def acts(asked: RevealRequest, *, actor: Actor | None) -> frozenset[Act]:
+    """What can be offered to this actor now. Whether they may is decided again, and recorded, when they do it."""
+    rights = policy.rights_of(actor)
+    is_own = actor is not None and asked.requester_id == actor.pk
+    is_open = not asked.has_expired()
+    found: set[Act] = set()
+    if Right.APPROVE in rights and not is_own:
+        if asked.state == _State.PENDING and is_open:
+            found |= {Act.APPROVE, Act.REFUSE}
+        if asked.is_break_glass and asked.decider_id is None:
+            found.add(Act.REVIEW)
+    if Right.DETOKENIZE in rights and is_own and asked.state == _State.APPROVED and is_open:
+        found.add(Act.SHOW)
+    return frozenset(found)
+
+
+def undecided() -> Q:
+    """Requests that wait for a decision."""
+    return Q(state=_State.PENDING, expires_at__gt=timezone.now())
+
+
+def unreviewed() -> Q:
+    """Uses of break-glass that wait for a review."""
+    return Q(is_break_glass=True, decider=None)
+
+
 def waiting() -> int:
     """How many requests wait for a decision, and uses of break-glass for a review."""
-    pending = Q(state=_State.PENDING, expires_at__gt=timezone.now())
-    return RevealRequest.objects.filter(pending | Q(is_break_glass=True, decider=None)).count()
+    return RevealRequest.objects.filter(undecided() | unreviewed()).count()
 
 
 def _create(

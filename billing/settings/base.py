@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "billing.middleware.InterruptionMiddleware",
     "billing.middleware.IdleMiddleware",
     "billing.middleware.SecondFactorMiddleware",
+    "vault.middleware.UnavailableMiddleware",
 ]
 
 # Every form of every app: what is rendered again after an error holds no card number.

@@ -10,7 +10,9 @@ from django.test import Client
 from billing import errors
 from tests.factories import make_user
 
-TEMPLATES = sorted((settings.BASE_DIR / "templates").rglob("*.html"))
+TEMPLATES = sorted(
+    path for folder in ("templates", "vault/templates") for path in (settings.BASE_DIR / folder).rglob("*.html")
+)
 # Whatever a strict content security policy would stop.
 INLINE = re.compile(r"\sstyle=|<style|\son[a-z]+=|javascript:|<script(?![^>]*\ssrc=)", re.IGNORECASE)
 

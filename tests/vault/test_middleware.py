@@ -2,11 +2,13 @@ import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
+from vault.exceptions import AuditUnavailable, CardErased, VaultSealed, VaultUnavailable
 from vault.middleware import (
     OriginMiddleware,
     RefusePANInURLMiddleware,
     RefusePlainHTTPMiddleware,
     RequestOrigin,
+    UnavailableMiddleware,
 )
 
 
@@ -88,3 +90,18 @@ def test_what_is_sent_over_plain_http_is_refused_and_not_redirected(canary, meth
     )
     assert middleware(request).status_code == status
     assert bool(seen) is (status == 200)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("error", [AuditUnavailable, VaultSealed, VaultUnavailable])
+def test_what_a_page_needs_and_does_not_have_is_said(client, error):
+    request = client.get("/healthz").wsgi_request
+    answer = UnavailableMiddleware(lambda _: HttpResponse()).process_exception(request, error())
+    assert answer.status_code == 503
+    assert "no-store" in answer["Cache-Control"]
+    assert "Not possible now" in answer.text
+
+
+@pytest.mark.parametrize("error", [CardErased(), KeyError("x")])
+def test_other_errors_are_left_to_others(rf, error):
+    assert UnavailableMiddleware(lambda _: HttpResponse()).process_exception(rf.get("/"), error) is None

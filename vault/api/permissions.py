@@ -1,4 +1,4 @@
-"""Who may do what with tokens through the API. None of this gives out digits."""
+"""Who may do what with tokens through the API. Where digits come out, the services decide by themselves."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from typing import Any
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from vault import policy
+from vault.policy import Right
+
 
 class MayTokenize(BasePermission):
-    """A trusted service account, which stores card numbers and uses any token."""
+    """A trusted service account, which stores card numbers and uses any token. Being a superuser is no such right."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return request.user.has_perm("vault.tokenize_pan")
+        return policy.is_granted(request.user, Right.TOKENIZE)
 
 
 class MayViewCard(BasePermission):
-    """Who stores cards sees them as well: brand, BIN, last four and expiry."""
+    """Who stores cards sees them as well: brand, BIN, last four and expiry. What is masked is Django's to grant."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return request.user.has_perm("vault.view_card") or request.user.has_perm("vault.tokenize_pan")
+        return request.user.has_perm("vault.view_card") or policy.is_granted(request.user, Right.TOKENIZE)

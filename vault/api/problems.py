@@ -13,6 +13,7 @@ from rest_framework.views import set_rollback
 
 from vault.api.parsers import BodyTooLarge
 from vault.exceptions import (
+    AccessDenied,
     AuditUnavailable,
     CardErased,
     DetokenizationDenied,
@@ -34,6 +35,7 @@ _VAULT_STATUS: Final[tuple[tuple[type[VaultError], HTTPStatus, str], ...]] = (
     (TokenNotFound, HTTPStatus.NOT_FOUND, "not_found"),
     (CardErased, HTTPStatus.GONE, "card_erased"),
     (DetokenizationDenied, HTTPStatus.FORBIDDEN, "detokenization_denied"),
+    (AccessDenied, HTTPStatus.FORBIDDEN, "access_denied"),
     (RecordTampered, HTTPStatus.INTERNAL_SERVER_ERROR, "record_tampered"),
     (VaultUnavailable, HTTPStatus.SERVICE_UNAVAILABLE, "vault_unavailable"),
     (VaultSealed, HTTPStatus.SERVICE_UNAVAILABLE, "vault_sealed"),
@@ -65,15 +67,21 @@ def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
 def _vault_problem(error: VaultError) -> Response:
     for kind, status, code in _VAULT_STATUS:
         if isinstance(error, kind):
-            # A malformed token and an unknown one are the same to the outside.
-            detail = TokenNotFound().message if status is HTTPStatus.NOT_FOUND else error.message
-            response = _problem(status, code, detail)
+            response = _problem(status, code, **_said(error, status))
             break
     else:
         response = _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "vault_error", VaultError().message)
     if isinstance(error, VaultUnavailable):
         response["Retry-After"] = RETRY_AFTER_SECONDS
     return response
+
+
+def _said(error: VaultError, status: HTTPStatus) -> dict[str, str]:
+    """The detail of a problem, and the code of the reason if it is a refusal."""
+    if isinstance(error, AccessDenied):
+        return {"detail": error.reason.message, "reason": error.reason.value}
+    # A malformed token and an unknown one are the same to the outside.
+    return {"detail": TokenNotFound().message if status is HTTPStatus.NOT_FOUND else error.message}
 
 
 def _api_problem(error: Exception) -> Response:

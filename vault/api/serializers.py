@@ -9,10 +9,13 @@ from rest_framework import serializers
 
 from vault.api.fields import ExpirySerializerField, PANSerializerField, TokenSerializerField
 from vault.models import Card
+from vault.purposes import TEXT_LENGTH
 from vault.redaction import contains_pan
 
 # A key that cannot be anything but a name; any other is not repeated.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+# As in the audit log.
+PURPOSE_LENGTH: Final = 32
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -38,6 +41,28 @@ class NewTokenSerializer(StrictSerializer):
 
     pan = PANSerializerField(write_only=True, help_text="The card number.")
     expires = ExpirySerializerField(required=False, help_text="The month until which the card is good.")
+
+
+class SearchSerializer(StrictSerializer):
+    """A card to be found."""
+
+    pan = PANSerializerField(write_only=True, help_text="The card number.")
+
+
+class DetokenizationSerializer(StrictSerializer):
+    """What a card number is read for."""
+
+    purpose = serializers.CharField(max_length=PURPOSE_LENGTH, help_text="A purpose from the list of this project.")
+    reason = serializers.CharField(
+        max_length=TEXT_LENGTH, required=False, default="", allow_blank=True, help_text="In a few words."
+    )
+
+
+class RevealedSerializer(serializers.Serializer[Any]):
+    """A card number. It is not to be kept."""
+
+    pan = serializers.CharField(read_only=True, help_text="The digits of the card number.")
+    expires = ExpirySerializerField(read_only=True, allow_null=True)
 
 
 class TokenSerializer(serializers.Serializer[Card]):

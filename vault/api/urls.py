@@ -6,5 +6,7 @@ from vault.api import views
 
 urlpatterns = [
     path("tokens/", views.TokenListView.as_view(), name="tokens"),
+    path("tokens/search/", views.TokenSearchView.as_view(), name="token-search"),
+    path("tokens/<str:token>/detokenize/", views.DetokenizationView.as_view(), name="detokenize"),
     path("tokens/<str:token>/", views.TokenView.as_view(), name="token"),
 ]

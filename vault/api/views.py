@@ -1,7 +1,9 @@
-"""`/api/v1/tokens/`: card numbers in, tokens out, and no way back."""
+"""`/api/v1/tokens/`: card numbers in, tokens out, and back for those with the right, a purpose and a budget."""
 
 from __future__ import annotations
 
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -12,7 +14,15 @@ from rest_framework.views import APIView
 
 from vault import services
 from vault.api.permissions import MayTokenize, MayViewCard
-from vault.api.serializers import NewTokenSerializer, TokenSerializer
+from vault.api.serializers import (
+    DetokenizationSerializer,
+    NewTokenSerializer,
+    RevealedSerializer,
+    SearchSerializer,
+    TokenSerializer,
+)
+from vault.exceptions import TokenNotFound
+from vault.purposes import Purpose
 
 
 class TokenListView(APIView):
@@ -38,3 +48,39 @@ class TokenView(APIView):
     def get(self, request: Request, token: str) -> Response:
         """Describe a card without opening it. A malformed token is as unknown as an unknown one."""
         return Response(TokenSerializer(services.describe(token)).data)
+
+
+class TokenSearchView(APIView):
+    # The service decides, so that a refused search is recorded as well.
+    permission_classes = [IsAuthenticated]
+
+    @sensitive_variables()
+    @extend_schema(request=SearchSerializer, responses={200: TokenSerializer})
+    def post(self, request: Request) -> Response:
+        """Find a card by its number. 404 if none is on file. Takes the right `search_pan`, and is recorded."""
+        body = SearchSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        card = services.search(body.validated_data["pan"], actor=request.user)
+        if card is None:
+            raise TokenNotFound
+        return Response(TokenSerializer(card).data)
+
+
+@method_decorator(never_cache, name="dispatch")
+class DetokenizationView(APIView):
+    # The service decides, so that a refused reading is recorded as well.
+    permission_classes = [IsAuthenticated]
+
+    @sensitive_variables()
+    @extend_schema(request=DetokenizationSerializer, responses={200: RevealedSerializer})
+    def post(self, request: Request, token: str) -> Response:
+        """Read a card number. Takes the right `detokenize_pan` and a purpose, counts in the budget, and is recorded.
+
+        403 `detokenization_denied` says in `reason` why not.
+        """
+        body = DetokenizationSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        purpose = Purpose(body.validated_data["purpose"], body.validated_data["reason"])
+        pan = services.detokenize(token, actor=request.user, purpose=purpose)
+        revealed = {"pan": pan.expose(), "expires": services.describe(token).expires}
+        return Response(RevealedSerializer(revealed).data)

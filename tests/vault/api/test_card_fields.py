@@ -54,6 +54,7 @@ def test_a_model_serializer_takes_numbers_and_gives_cards(canary):
         (states.InvalidToken(), 404, "not_found"),
         (states.CardErased(), 410, "card_erased"),
         (states.DetokenizationDenied(), 403, "detokenization_denied"),
+        (states.AccessDenied(states.Refusal.LOCKED), 403, "access_denied"),
         (states.VaultSealed(), 503, "vault_sealed"),
         (states.VaultUnavailable(), 503, "vault_unavailable"),
         (states.NotTokenized(), 500, "vault_error"),

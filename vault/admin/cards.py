@@ -1,0 +1,152 @@
+"""Cards in the admin: found by token and last four, shown masked, changed by nobody.
+
+Whoever may read numbers asks here to see one; whoever may search by number has a page of its own for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods, require_POST
+
+from vault import policy, reveals, services
+from vault.admin.forms import CardSearchForm, RevealForm
+from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin
+from vault.admin.pages import page
+from vault.conf import vault_config
+from vault.exceptions import VaultError
+from vault.models import Card, RevealRequest
+from vault.policy import Right
+
+_NOT_FOUND = _("No card with this number is on file.")
+_ASKED = _("Your request waits for somebody to approve it.")
+_APPROVED = _("You can see the number now, once.")
+
+
+@admin.register(Card)
+class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+    list_display = ("masked_number", "brand", "token", "expires", "status", "created_at")
+    list_filter = ("status", "brand", "created_at")
+    date_hierarchy = "created_at"
+    search_fields = ("=token", "=last4")
+    search_help_text = _("Token or last four digits")
+    show_full_result_count = False
+    list_per_page = 100
+    fields = ("masked_number", "brand", "bin", "token", "expires", "status", "created_at")
+    ordering = ("-created_at", "token")
+
+    @admin.display(description=_("number"), ordering="last4")
+    def masked_number(self, card: Card) -> str:
+        return card.masked
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        own = [
+            path("search/", wrap(self.search_view), name="vault_card_search"),
+            path("<str:token>/reveal/", wrap(self.reveal_view), name="vault_card_reveal"),
+            path("<str:token>/break-glass/", wrap(self.break_glass_view), name="vault_card_break_glass"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        may_search = policy.is_granted(request.user, Right.SEARCH)
+        return super().changelist_view(request, {**(extra_context or {}), "may_search": may_search})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        offered: dict[str, Any] = {}
+        if request.method == "GET" and policy.is_granted(request.user, Right.DETOKENIZE):
+            offered = {"reveal_form": RevealForm(), "has_break_glass": vault_config().BREAK_GLASS}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **offered})
+
+    # --- Finding a card by its number ------------------------------------------------------------------------------
+
+    @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
+    @method_decorator(sensitive_post_parameters("number"))
+    @sensitive_variables()
+    def search_view(self, request: HttpRequest) -> HttpResponse:
+        """The page where a number is typed. It stands in the body of the request and nowhere else."""
+        is_sent = request.method == "POST"
+        form = CardSearchForm(request.POST if is_sent else None)
+        refused: VaultError | None = None
+        sentence: Any = ""
+        if is_sent and form.is_valid():
+            try:
+                card = services.search(form.cleaned_data["number"], actor=request.user)
+            except VaultError as error:
+                refused = error
+            else:
+                if card is not None:
+                    return HttpResponseRedirect(_address(card))
+                sentence = _NOT_FOUND
+        # Whoever sent a number without the right has been refused, and recorded, by then.
+        elif not policy.is_granted(request.user, Right.SEARCH):
+            raise PermissionDenied
+        template = "admin/vault/card/search.html"
+        return page(self, request, template, title=_("Find by card number"), refused=refused, form=form, found=sentence)
+
+    # --- Asking to see a number ------------------------------------------------------------------------------------
+
+    @method_decorator(require_POST)
+    def reveal_view(self, request: HttpRequest, token: str) -> HttpResponse:
+        """Ask for another person's approval."""
+        card, form = self._asked_for(request, token)
+        return self._ask(request, card, form, reveals.request)
+
+    @method_decorator(require_POST)
+    def break_glass_view(self, request: HttpRequest, token: str) -> HttpResponse:
+        """Say first what it sets off, and do it once that was confirmed."""
+        card, form = self._asked_for(request, token)
+        if form.is_valid() and not request.POST.get("confirmed") and self._can_break_glass(request):
+            template, title = "admin/vault/card/break_glass.html", _("Break-glass: see the number without approval")
+            return page(self, request, template, title=title, card=card, form=form)
+        return self._ask(request, card, form, reveals.break_glass)
+
+    def _asked_for(self, request: HttpRequest, token: str) -> tuple[Card, RevealForm]:
+        return get_object_or_404(Card, token=token), RevealForm(request.POST)
+
+    def _can_break_glass(self, request: HttpRequest) -> bool:
+        return vault_config().BREAK_GLASS and policy.is_granted(request.user, Right.DETOKENIZE)
+
+    def _ask(
+        self, request: HttpRequest, card: Card, form: RevealForm, ask: Callable[..., RevealRequest]
+    ) -> HttpResponse:
+        refused: VaultError | None = None
+        is_granted = policy.is_granted(request.user, Right.DETOKENIZE)
+        if form.is_valid():
+            try:
+                made = ask(card, actor=request.user, **form.asked())
+            except VaultError as error:
+                refused = error
+            else:
+                messages.success(request, _ASKED if made.state == RevealRequest.State.PENDING else _APPROVED)
+                return HttpResponseRedirect(reverse("admin:vault_revealrequest_change", args=[made.pk]))
+        if not is_granted:
+            # The attempt is recorded by then; who has no right learns nothing of the card.
+            raise PermissionDenied
+        return page(
+            self,
+            request,
+            "admin/vault/card/reveal.html",
+            title=_("Ask to see the number"),
+            refused=refused,
+            card=card,
+            reveal_form=form,
+            has_break_glass=vault_config().BREAK_GLASS,
+        )
+
+
+def _address(card: Card) -> str:
+    """Quoted as the admin does it: of a token that begins with tok1_25 it would make another one."""
+    return reverse("admin:vault_card_change", args=[quote(card.token)])

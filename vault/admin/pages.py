@@ -1,0 +1,60 @@
+"""Own pages in the frame of the admin, and how a refusal looks there."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.contrib.admin import ModelAdmin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.text import capfirst
+
+from vault.exceptions import (
+    AccessDenied,
+    AuditUnavailable,
+    CardErased,
+    VaultError,
+    VaultSealed,
+    VaultUnavailable,
+)
+
+# The first that matches counts; whatever is not here is an error of ours.
+_STATUS: Final[tuple[tuple[type[VaultError], HTTPStatus], ...]] = (
+    (AccessDenied, HTTPStatus.FORBIDDEN),
+    (CardErased, HTTPStatus.GONE),
+    (VaultUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (VaultSealed, HTTPStatus.SERVICE_UNAVAILABLE),
+    (AuditUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+def page(
+    admin: ModelAdmin[Any],
+    request: HttpRequest,
+    template: str,
+    *,
+    title: Any,
+    refused: VaultError | None = None,
+    **context: Any,
+) -> HttpResponse:
+    """A page in the frame of the admin. With `refused` it says why, and has the status of that."""
+    frame = {**admin.admin_site.each_context(request), "opts": admin.opts, "title": capfirst(title)}
+    return render(
+        request,
+        template,
+        {**frame, **context, "refusal": reason(refused) if refused else ""},
+        status=_status(refused) if refused else HTTPStatus.OK,
+    )
+
+
+def reason(refused: VaultError) -> str:
+    """Why, as a constant sentence."""
+    return refused.reason.message if isinstance(refused, AccessDenied) else refused.message
+
+
+def _status(refused: VaultError) -> HTTPStatus:
+    for kind, status in _STATUS:
+        if isinstance(refused, kind):
+            return status
+    return HTTPStatus.INTERNAL_SERVER_ERROR
