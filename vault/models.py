@@ -162,7 +162,7 @@ class AuditEvent(models.Model):
 
     class Meta:
         verbose_name = _("audit event")
-        verbose_name_plural = _("audit events")
+        verbose_name_plural = _("audit log")
         ordering = ["-pk"]
         default_permissions = ("view",)
         constraints = [models.UniqueConstraint(fields=["chain", "number"], name="vault_auditevent_no_fork")]
@@ -170,6 +170,7 @@ class AuditEvent(models.Model):
             models.Index(fields=["actor", "operation", "time"], name="vault_audit_actor"),
             models.Index(fields=["subject", "operation", "time"], name="vault_audit_subject"),
             models.Index(fields=["token", "time"], name="vault_audit_token"),
+            models.Index(fields=["request_id"], name="vault_audit_request"),
         ]
 
     def __str__(self) -> str:

@@ -19,7 +19,7 @@ from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
 from vault import alarms
-from vault.audit import current_origin, record
+from vault.audit import audited, current_origin
 from vault.conf import VaultConfig, vault_config
 from vault.exceptions import AccessDenied, AuditUnavailable, DetokenizationDenied, Refusal
 from vault.models import AuditEvent, RevealRequest
@@ -47,6 +47,7 @@ DETOKENIZE: Final = "detokenize"
 SEARCH: Final = "search"
 LOCK: Final = "reader.lock"
 UNLOCK: Final = "reader.unlock"
+_DONE: Final = AuditEvent.Outcome.DONE
 _HOUR: Final = timedelta(hours=1)
 _LOCKED: Final = "Somebody read too many cards within an hour and is locked out of reading."
 
@@ -173,12 +174,16 @@ def read_budget(actor: Actor, config: VaultConfig) -> int:
 def is_locked(actor_id: str) -> bool:
     """True if the actor was locked out of reading and nobody has unlocked them since. Raises `AuditUnavailable`."""
     try:
-        last = (
-            AuditEvent.objects.filter(subject=actor_id, operation__in=[LOCK, UNLOCK]).order_by("-time", "-pk").first()
-        )
+        last = _locks([actor_id]).last()
     except DatabaseError:
         raise AuditUnavailable from None
     return last is not None and last.operation == LOCK
+
+
+def _locks(actor_ids: Sequence[str]) -> QuerySet[AuditEvent]:
+    """Locks of these actors and their ends, the oldest first. An attempt to unlock that was refused is neither."""
+    events = AuditEvent.objects.filter(subject__in=actor_ids, operation__in=[LOCK, UNLOCK], outcome=_DONE)
+    return events.order_by("time", "pk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +206,8 @@ def locked_readers() -> list[LockedReader]:
     )
     people = get_user_model().objects.filter(Q(user_permissions__in=granted) | Q(groups__permissions__in=granted))
     readers = {str(user.pk): user for user in people.distinct()}
-    events = AuditEvent.objects.filter(subject__in=list(readers), operation__in=[LOCK, UNLOCK]).order_by("time", "pk")
     try:
-        last = {event.subject: event for event in events}
+        last = {event.subject: event for event in _locks(list(readers))}
     except DatabaseError:
         raise AuditUnavailable from None
     locked = [
@@ -214,10 +218,10 @@ def locked_readers() -> list[LockedReader]:
 
 def unlock(actor_id: str, *, by: Actor | None) -> None:
     """Let somebody read again. Raises `AccessDenied` without the right to approve, or for oneself."""
-    approver = authorize(by, Right.APPROVE)
-    if str(approver.pk) == actor_id:
-        raise AccessDenied(Refusal.SAME_PERSON)
-    record(UNLOCK, actor=approver, subject=actor_id)
+    with audited(UNLOCK, actor=by, subject=actor_id):
+        approver = authorize(by, Right.APPROVE)
+        if str(approver.pk) == actor_id:
+            raise AccessDenied(Refusal.SAME_PERSON)
 
 
 def _refuse_locked(actor: Actor) -> None:

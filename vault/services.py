@@ -5,13 +5,16 @@ Tokens come out freely; digits come out of `detokenize` and `detokenize_many` al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Any, Final
 
 from django.contrib.auth.models import AnonymousUser
 
+from vault import alarms
 from vault.audit import audited
 from vault.backend import current_vault
 from vault.exceptions import CardErased, RecordTampered, TokenNotFound
@@ -55,7 +58,7 @@ def tokenize_many(pans: Sequence[PAN], *, expires: Sequence[date | None] | None 
     Raises `VaultUnavailable` or `VaultSealed` with nothing stored, `AuditUnavailable`, `RecordTampered`.
     """
     dates = list(expires) if expires is not None else [None] * len(pans)
-    with audited("tokenize", cards=len(pans)) as outcome:
+    with _alarmed(), audited("tokenize", cards=len(pans)) as outcome:
         kept = current_vault().store.keep(pans)
         results = [_remember(*each) for each in zip(pans, kept, dates, strict=True)]
         tokens = [result.token.text for result in results]
@@ -65,7 +68,7 @@ def tokenize_many(pans: Sequence[PAN], *, expires: Sequence[date | None] | None 
 
 def find(pan: PAN) -> Token | None:
     """The token of a card that is kept already, else None. Nothing is written but the audit event."""
-    with audited("find") as outcome:
+    with _alarmed(), audited("find") as outcome:
         token = current_vault().store.find(pan)
         outcome["token"] = token.text if token else ""
     return token
@@ -84,7 +87,7 @@ def search(pan: PAN, *, actor: Actor | None) -> Card | None:
 
     Raises `AccessDenied`, `AuditUnavailable`, `VaultSealed`, `VaultUnavailable`.
     """
-    with audited(SEARCH, actor=_known(actor), cards=1) as outcome:
+    with _alarmed(actor), audited(SEARCH, actor=_known(actor), cards=1) as outcome:
         authorize_search(actor)
         token = current_vault().store.find(pan)
         card = Card.objects.filter(token=token.text).first() if token else None
@@ -117,8 +120,9 @@ def detokenize_many(
     wanted = [Token.parse(token) for token in tokens]
     names = [token.text for token in wanted]
     purpose = Purpose.parse(purpose)
-    about = {"token": names[0]} if len(names) == 1 else {"tokens": names}
-    with audited(DETOKENIZE, actor=_known(actor), purpose=purpose.name, reason=purpose.text, cards=len(names), **about):
+    about: dict[str, Any] = {"token": names[0]} if len(names) == 1 else {"tokens": names}
+    about |= {"purpose": purpose.name, "reason": purpose.text}
+    with _alarmed(actor, **about), audited(DETOKENIZE, actor=_known(actor), cards=len(names), **about):
         authorize_reading(actor, purpose=purpose, tokens=names, reveal=reveal)
         cards = Card.objects.in_bulk(names)
         if any(name not in cards for name in names):
@@ -127,6 +131,19 @@ def detokenize_many(
             raise CardErased
         opened = current_vault().store.open(wanted)
         return [_fresh(each, cards[each.record.token.text]) for each in opened]
+
+
+_TAMPERED: Final = "A stored card failed its integrity check. Nothing was given out."
+
+
+@contextmanager
+def _alarmed(actor: Actor | None = None, **about: Any) -> Iterator[None]:
+    """Raise an alarm for what nobody but an attacker, or a restore gone wrong, does to an item."""
+    try:
+        yield
+    except RecordTampered:
+        alarms.sound("card.tampered", _TAMPERED, actor=actor, **about)
+        raise
 
 
 def _known(actor: Actor | None) -> Actor:

@@ -286,11 +286,20 @@ def test_a_card_number_for_a_reason_is_refused_and_not_shown_again(kept, ada, ca
 
 
 def test_a_refusal_says_why_and_keeps_what_was_typed(kept, ada, settings):
-    configure(settings, PURPOSE_RULES={"refund": {"groups": ["Refunds"]}})
+    configure(settings, PURPOSE_RULES={"refund": {"networks": ["203.0.113.0/24"]}})
     answer = signed_in(ada).post(card_page(kept, "reveal"), ASKED)
     assert answer.status_code == 403
-    assert "This purpose is for other groups." in answer.text
+    assert "This purpose is not allowed from this network." in answer.text
     assert "charged twice" in answer.text
+    assert not RevealRequest.objects.exists()
+
+
+def test_purposes_of_other_groups_are_not_offered(kept, ada, settings):
+    configure(settings, PURPOSE_RULES={"refund": {"groups": ["Refunds"]}})
+    client = signed_in(ada)
+    assert 'value="refund"' not in client.get(change_page(kept)).text
+    assert 'value="settlement"' in client.get(change_page(kept)).text
+    assert "not one of the available choices" in client.post(card_page(kept, "reveal"), ASKED).text
     assert not RevealRequest.objects.exists()
 
 
@@ -697,7 +706,7 @@ def test_the_locked_are_listed_and_unlocked_by_another_person(locked, bob):
     page = client.post(f"{QUEUE}locked/unlock/", {"reader": locked.pk}, follow=True).text
     assert "Nobody is locked." in page
     assert not policy.is_locked(str(locked.pk))
-    assert AuditEvent.objects.get(operation=policy.UNLOCK).actor == str(bob.pk)
+    assert AuditEvent.objects.get(operation=policy.UNLOCK, outcome="done").actor == str(bob.pk)
 
 
 def test_nobody_unlocks_themselves(locked):
@@ -708,6 +717,7 @@ def test_nobody_unlocks_themselves(locked):
     assert answer.status_code == 403
     assert "Another person has to decide this." in answer.text
     assert policy.is_locked(str(locked.pk))
+    assert AuditEvent.objects.get(operation=policy.UNLOCK, outcome="denied").actor == str(locked.pk)
 
 
 @pytest.mark.parametrize("reader", ["", "0", "x", "reveal:1"])

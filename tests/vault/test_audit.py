@@ -43,20 +43,20 @@ def test_intent_is_written_before_and_outcome_after():
 
 
 @pytest.mark.parametrize(
-    ("error", "outcome", "details", "is_alarm"),
+    ("error", "outcome", "details"),
     [
-        (TokenNotFound(), "failed", {"error": "TokenNotFound"}, False),
-        (RecordTampered(), "failed", {"error": "RecordTampered"}, True),
-        (AccessDenied(Refusal.HOURS), "denied", {"refusal": "hours"}, False),
-        (KeyError(), "failed", {"error": "Interrupted"}, False),
-        (SystemExit(), "failed", {"error": "Interrupted"}, False),
+        (TokenNotFound(), "failed", {"error": "TokenNotFound"}),
+        (RecordTampered(), "failed", {"error": "RecordTampered"}),
+        (AccessDenied(Refusal.HOURS), "denied", {"refusal": "hours"}),
+        (KeyError(), "failed", {"error": "Interrupted"}),
+        (SystemExit(), "failed", {"error": "Interrupted"}),
     ],
 )
-def test_a_failure_is_an_outcome(error, outcome, details, is_alarm):
+def test_a_failure_is_an_outcome(error, outcome, details):
     with pytest.raises(type(error)), audited("open"):
         raise error
     _, last = events()
-    assert (last.outcome, last.details, last.is_alarm) == (outcome, details, is_alarm)
+    assert (last.outcome, last.details) == (outcome, details)
 
 
 def test_events_name_who_asked_from_where():

@@ -121,7 +121,7 @@ class AuditEventAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  #
             return queryset.filter(token=Token.parse(term).text), False
         except InvalidToken:
             if _HEX_ID.fullmatch(term):
-                return queryset.filter(Q(request_id=term) | Q(operation_id=term) | Q(subject=term)), False
+                return queryset.filter(Q(request_id=term) | Q(subject=term)), False
             if _SUBJECT.fullmatch(term):
                 return queryset.filter(subject=term), False
             if _KEY.fullmatch(term):

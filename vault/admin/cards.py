@@ -67,7 +67,7 @@ class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type:
     ) -> HttpResponse:
         offered: dict[str, Any] = {}
         if request.method == "GET" and policy.is_granted(request.user, Right.DETOKENIZE):
-            offered = {"reveal_form": RevealForm(), "has_break_glass": vault_config().BREAK_GLASS}
+            offered = {"reveal_form": RevealForm(actor=request.user), "has_break_glass": vault_config().BREAK_GLASS}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **offered})
 
     # --- Finding a card by its number ------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type:
         return self._ask(request, card, form, reveals.break_glass)
 
     def _asked_for(self, request: HttpRequest, token: str) -> tuple[Card, RevealForm]:
-        return get_object_or_404(Card, token=token), RevealForm(request.POST)
+        return get_object_or_404(Card, token=token), RevealForm(request.POST, actor=request.user)
 
     def _can_break_glass(self, request: HttpRequest) -> bool:
         return vault_config().BREAK_GLASS and policy.is_granted(request.user, Right.DETOKENIZE)

@@ -7,8 +7,10 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from vault import policy
 from vault.conf import vault_config
 from vault.forms import NoPANEcho, PANFormField
+from vault.policy import Actor
 from vault.purposes import TEXT_LENGTH, Purpose
 from vault.reveals import TICKET_LENGTH
 from vault.validators import validate_no_pan
@@ -33,9 +35,9 @@ class RevealForm(_Form):
     )
     ticket = forms.CharField(label=_("Ticket"), max_length=TICKET_LENGTH, validators=[validate_no_pan])
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, actor: Actor, **options: Any) -> None:
         super().__init__(*args, **options)
-        names = vault_config().PURPOSES
+        names = [rule.name for rule in policy.nameable(actor, vault_config())]
         choices = [("", "---------"), *((name, name.replace("-", " ").capitalize()) for name in names)]
         purpose = self.fields["purpose"]
         assert isinstance(purpose, forms.ChoiceField)  # noqa: S101 - for the type checker

@@ -11,7 +11,7 @@ from typing import Any, Final
 from vault.audit.chain import CONTENT, written_time
 from vault.audit.ledger import blank, current_ledger
 from vault.audit.origin import current_origin
-from vault.exceptions import AccessDenied, AuditUnavailable, RecordTampered, VaultError
+from vault.exceptions import AccessDenied, AuditUnavailable, VaultError
 from vault.models import AuditEvent
 from vault.redaction import redact
 
@@ -43,8 +43,7 @@ def audited(operation: str, *, actor: object | None = None, **about: Any) -> Ite
         _write(operation, _Outcome.DENIED, actor, common | {"refusal": denial.reason.value})
         raise
     except VaultError as error:
-        is_alarm = isinstance(error, RecordTampered)
-        _write(operation, _Outcome.FAILED, actor, common | {"error": type(error).__name__, "is_alarm": is_alarm})
+        _write(operation, _Outcome.FAILED, actor, common | {"error": type(error).__name__})
         raise
     except BaseException:
         _write(operation, _Outcome.FAILED, actor, common | {"error": "Interrupted"})

@@ -44,10 +44,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'audit event',
-                'verbose_name_plural': 'audit events',
+                'verbose_name_plural': 'audit log',
                 'ordering': ['-pk'],
                 'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['actor', 'operation', 'time'], name='vault_audit_actor'), models.Index(fields=['subject', 'operation', 'time'], name='vault_audit_subject'), models.Index(fields=['token', 'time'], name='vault_audit_token')],
+                'indexes': [models.Index(fields=['actor', 'operation', 'time'], name='vault_audit_actor'), models.Index(fields=['subject', 'operation', 'time'], name='vault_audit_subject'), models.Index(fields=['token', 'time'], name='vault_audit_token'), models.Index(fields=['request_id'], name='vault_audit_request')],
                 'constraints': [models.UniqueConstraint(fields=('chain', 'number'), name='vault_auditevent_no_fork')],
             },
         ),
