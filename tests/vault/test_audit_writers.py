@@ -111,6 +111,39 @@ def test_no_acknowledged_event_is_lost_when_its_writer_is_killed(audit_environme
     assert rows <= kept
 
 
+def in_process(environment, script, **options):
+    script = (
+        f"import django; django.setup(); from vault.audit import record; from django.db import connections; {script}"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, **options
+    )
+
+
+@pytest.mark.skipif(not is_mysql, reason="SQLite has no connection that a server could close")
+def test_a_connection_that_was_closed_meanwhile_is_replaced(audit_environment):
+    lose = "c = connections['audit']; record('open'); c.cursor().execute('KILL CONNECTION_ID()')"
+    result = in_process(
+        audit_environment, f"exec(\"try: {lose}\\nexcept Exception: pass\"); print(record('open').number)"
+    )
+    assert result.stdout.split()[-1] == "1", result.stderr
+
+
+@pytest.mark.skipif(not is_mysql, reason="SQLite has no second connection that could hold the table")
+def test_an_audit_log_that_does_not_answer_refuses_within_its_time_out(audit_environment):
+    name = audit_environment["AUDIT_DATABASE_URL"].rpartition("/audit_")[2].partition("?")[0]
+    with connections["default"].cursor() as cursor:
+        cursor.execute(f"LOCK TABLES audit_{name}.vault_auditevent WRITE")
+        try:
+            started = time.monotonic()
+            result = in_process(audit_environment, "record('open')", timeout=60)
+        finally:
+            cursor.execute("UNLOCK TABLES")
+    assert "AuditUnavailable" in result.stderr
+    # The time-out is 5 seconds; a second attempt would take ten.
+    assert time.monotonic() - started < 9
+
+
 @pytest.mark.skipif(not is_mysql, reason="SQLite has no users; there the triggers of the table are all there is")
 def test_a_database_user_who_may_only_add_is_enough(audit_environment):
     server, _, rest = audit_environment["AUDIT_DATABASE_URL"].partition("root@")

@@ -27,6 +27,9 @@ from vault.models import AuditEvent
 # Not the logger of this module: what goes to `vault.audit` and below it is an event.
 logger: Final = logging.getLogger("vault.ledger")
 
+# What MySQL says when it closed a connection that lay idle. After anything else nobody knows what became of the write,
+# and after a time-out there is no time left.
+_CLOSED_MEANWHILE: Final = frozenset({2006, 4031})
 # As many processes as ever start at once; each round of the race on the trunk has a winner.
 _OPENING_ATTEMPTS: Final = 200
 _LONGEST_PAUSE: Final = 0.02
@@ -52,20 +55,18 @@ class Ledger:
     def append(self, content: Mapping[str, Any]) -> AuditEvent:
         """Write an event and return it once the database has committed it. Raises `AuditUnavailable`.
 
-        If the connection was lost while it lay idle, a new one is tried, once. Whether an event got through whose
-        commit was not answered nobody knows: its branch is left, and it may be there a second time on another.
+        If the connection was closed while it lay idle, a new one is tried, once. The branch of a failed write is left.
         """
         try:
             connection = connections[self._alias]
-            was_open = connection.connection is not None
             try:
                 return self._append(content)
-            except DatabaseError:
+            except DatabaseError as error:
                 # Within a transaction, where only tests are, there is nothing to go on with.
                 if connection.in_atomic_block:
                     raise
                 connection.close()
-                if not was_open:
+                if next(iter(error.args), None) not in _CLOSED_MEANWHILE:
                     raise
                 return self._append(content)
         except (DatabaseError, ConnectionDoesNotExist) as error:
