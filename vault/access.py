@@ -42,7 +42,8 @@ class Reader:
     :param through: "directly", or the names of groups
     :param purposes: those that they may name; networks and hours of a rule are conditions and not looked at
     :param obstacles: why not now; empty if they can
-    :param approved: the request that lets staff see this card, if they need one and have it
+    :param by_break_glass: that an approval is all they lack, and they can do without it, with an alarm
+    :param approved: the request that lets them see this card, if they need one and have it
     """
 
     id: str
@@ -52,6 +53,7 @@ class Reader:
     budget: int
     spent: int
     obstacles: tuple[Refusal, ...]
+    by_break_glass: bool
     approved: int | None
     api_tokens: APITokens | None
 
@@ -128,6 +130,7 @@ def _reader(user: Any, card: Card, config: VaultConfig) -> Reader:
         Refusal.LOCKED: policy.is_locked(str(user.pk)),
         Refusal.BUDGET: spent >= budget,
     }
+    obstacles = tuple(refusal for refusal, is_met in found.items() if is_met)
     return Reader(
         id=str(user.pk),
         name=user.get_username(),
@@ -135,7 +138,9 @@ def _reader(user: Any, card: Card, config: VaultConfig) -> Reader:
         purposes=purposes,
         budget=budget,
         spent=spent,
-        obstacles=tuple(refusal for refusal, is_met in found.items() if is_met),
+        obstacles=obstacles,
+        # Asked for in the admin, where only staff are.
+        by_break_glass=config.BREAK_GLASS and user.is_staff and obstacles == (Refusal.APPROVAL,),
         approved=approved,
         api_tokens=_api_tokens(user),
     )

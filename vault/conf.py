@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from vault.purposes import PurposeRule
+from vault.purposes import NAME_LENGTH, Purpose, PurposeRule
 
 
 class Backend(StrEnum):
@@ -123,7 +123,25 @@ def _rules(values: Mapping[str, Mapping[str, Any]]) -> tuple[PurposeRule, ...]:
 
 
 def _budgets(values: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
-    return tuple((name, int(cards)) for name, cards in values.items())
+    budgets = tuple((name, int(cards)) for name, cards in values.items())
+    if any(cards <= 0 for _, cards in budgets):
+        raise ValueError
+    return budgets
+
+
+def _texts(values: Iterable[str]) -> tuple[str, ...]:
+    # A text is a list of letters to Python.
+    if isinstance(values, str):
+        raise TypeError
+    return tuple(values)
+
+
+def _purposes(values: Iterable[str]) -> tuple[str, ...]:
+    """Names that `Purpose.parse` gives back as they are, and that fit into the audit log."""
+    names = _texts(values)
+    if any(Purpose.parse(name) != Purpose(name) or not 0 < len(name) <= NAME_LENGTH for name in names):
+        raise ValueError
+    return names
 
 
 _REQUIRED: Final = ("BACKEND", "REGION", "TABLE", "CARD_KEY", "FINGERPRINT_KEY", "AUDIT_KEY")
@@ -138,7 +156,7 @@ _CONVERTERS: Final[dict[str, Any]] = {
     "READ_TIMEOUT": float,
     "MAX_ATTEMPTS": int,
     "MAX_CONNECTIONS": int,
-    "PURPOSES": tuple,
+    "PURPOSES": _purposes,
     "PURPOSE_RULES": _rules,
     "READ_BUDGET": int,
     "SEARCH_BUDGET": int,
@@ -146,7 +164,7 @@ _CONVERTERS: Final[dict[str, Any]] = {
     "REVEAL_APPROVAL": bool,
     "REVEAL_VALID": int,
     "BREAK_GLASS": bool,
-    "ALARM_EMAILS": tuple,
+    "ALARM_EMAILS": _texts,
 }
 
 

@@ -84,6 +84,7 @@ class Refusal(StrEnum):
     SAME_PERSON = "same_person"
     OTHER_PERSON = "other_person"
     TICKET = "ticket"
+    OPEN_REQUEST = "open_request"
     STATE = "state"
     EXPIRED = "expired"
     FRESH_SIGN_IN = "fresh_sign_in"
@@ -103,9 +104,10 @@ _REFUSAL_MESSAGES = {
     Refusal.HOURS: "This purpose is not allowed at this hour.",
     Refusal.LOCKED: "Reading is locked after too many cards. Somebody who approves reveals can unlock it.",
     Refusal.BUDGET: "Too many cards within an hour. Reading is now locked.",
-    Refusal.APPROVAL: "Staff read a card number through an approved reveal request alone.",
+    Refusal.APPROVAL: "Without the right to read unattended, a number is seen through an approved request alone.",
     Refusal.SAME_PERSON: "Another person has to decide this.",
     Refusal.OTHER_PERSON: "This request is somebody else's.",
+    Refusal.OPEN_REQUEST: "You have a request for this card that can still be decided or used.",
     Refusal.TICKET: "Name the ticket that this is about. Card numbers do not belong there.",
     Refusal.STATE: "This request was decided or used already.",
     Refusal.EXPIRED: "This request has expired.",

@@ -43,6 +43,7 @@ class Card(models.Model):
         permissions = [
             ("tokenize_pan", "Can store card numbers and use any token"),
             ("detokenize_pan", "Can read card numbers"),
+            ("detokenize_unattended", "Can read card numbers without approval (service accounts, not staff)"),
             ("search_pan", "Can find a card by its number"),
             ("erase_card", "Can erase cards"),
             ("manage_keys", "Can manage the keys of the vault"),

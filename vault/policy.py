@@ -34,6 +34,7 @@ class Right(StrEnum):
 
     TOKENIZE = "tokenize_pan"
     DETOKENIZE = "detokenize_pan"
+    UNATTENDED = "detokenize_unattended"
     SEARCH = "search_pan"
     ERASE = "erase_card"
     APPROVE = "approve_reveal"
@@ -114,7 +115,7 @@ def authorize_reading(
         config = vault_config()
         if refusal := purpose_refusal(reader, purpose, config):
             raise DetokenizationDenied(refusal)
-        if needs_approval(reader, config) and not _covers(reveal, reader, purpose, tokens):
+        if needs_approval(reader, config) and not _use_up(reveal, reader, purpose, tokens):
             raise DetokenizationDenied(Refusal.APPROVAL)
         _refuse_locked(reader)
         _spend(reader, DETOKENIZE, read_budget(reader, config))
@@ -147,18 +148,28 @@ def nameable(actor: Actor, config: VaultConfig) -> list[PurposeRule]:
 
 
 def needs_approval(actor: Actor, config: VaultConfig) -> bool:
-    """True for staff, who read through an approved request; a service account is nobody who could ask."""
-    return config.REVEAL_APPROVAL and bool(getattr(actor, "is_staff", False))
+    """False for a service account with the right to read unattended, and for everybody if approval is switched off.
 
-
-def _covers(reveal: RevealRequest | None, actor: Actor, purpose: Purpose, tokens: Sequence[str]) -> bool:
-    """True if the request is this actor's, for this card and purpose, and is being shown at this moment."""
-    if reveal is None:
+    Staff need it whatever they were granted; and whoever is no longer staff has not become a service account by that.
+    """
+    if not config.REVEAL_APPROVAL:
         return False
-    found = RevealRequest.objects.filter(
-        pk=reveal.pk, requester=actor.pk, purpose=purpose.name, state=RevealRequest.State.OPENING
+    return bool(getattr(actor, "is_staff", False)) or not is_granted(actor, Right.UNATTENDED)
+
+
+def _use_up(reveal: RevealRequest | None, actor: Actor, purpose: Purpose, tokens: Sequence[str]) -> bool:
+    """True if the request is this actor's, for this card and purpose, and is being shown; after that it is used up."""
+    if reveal is None or len(tokens) != 1:
+        return False
+    claimed = RevealRequest.objects.filter(
+        pk=reveal.pk,
+        requester=actor.pk,
+        card_id=tokens[0],
+        purpose=purpose.name,
+        reason=purpose.text,
+        state=RevealRequest.State.OPENING,
     )
-    return list(found.values_list("card_id", flat=True)) == list(tokens)
+    return bool(claimed.update(state=RevealRequest.State.SHOWN))
 
 
 # --- Budget and lock: counted in the audit log, which is durable, shared by all processes and never rolled back ----
@@ -232,13 +243,12 @@ def _refuse_locked(actor: Actor) -> None:
 def spent(actor_id: str, operation: str) -> int:
     """The cards of this actor within the last hour, those that are on their way included, refused ones not."""
     recent = AuditEvent.objects.of(actor_id).filter(operation=operation, time__gt=timezone.now() - _HOUR)
+    denied = recent.filter(outcome=AuditEvent.Outcome.DENIED).values("operation_id")
+    counted = recent.filter(outcome=AuditEvent.Outcome.INTENT).exclude(operation_id__in=denied)
     try:
-        counted = recent.aggregate(
-            asked=Sum("cards", filter=Q(outcome="intent")), denied=Sum("cards", filter=Q(outcome="denied"))
-        )
+        return counted.aggregate(cards=Sum("cards"))["cards"] or 0
     except DatabaseError:
         raise AuditUnavailable from None
-    return (counted["asked"] or 0) - (counted["denied"] or 0)
 
 
 def _spend(actor: Actor, operation: str, budget: int) -> None:

@@ -10,6 +10,8 @@ from datetime import datetime, time
 from functools import cached_property
 from typing import Any, Final, Self
 
+# As in the audit log.
+NAME_LENGTH: Final = 32
 TEXT_LENGTH: Final = 200
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 

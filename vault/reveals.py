@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -24,6 +25,10 @@ from vault.redaction import contains_pan
 
 _State: Final = RevealRequest.State
 TICKET_LENGTH: Final = 64
+# What can still be seen, or come to be.
+_UNUSED: Final = (_State.PENDING, _State.APPROVED)
+# Between being asked for by its requester and having been seen.
+_IN_HAND: Final = (_State.OPENING, _State.SHOWN)
 # In an emergency somebody looks now, not tomorrow.
 _BREAK_GLASS_VALID: Final = timedelta(minutes=15)
 
@@ -71,17 +76,20 @@ def break_glass(card: Card, *, actor: Actor | None, purpose: Purpose, ticket: st
     if not vault_config().BREAK_GLASS:
         with audited("reveal.break_glass", actor=actor, token=card.token):
             raise AccessDenied(Refusal.BREAK_GLASS)
-    made = _create(
-        card,
-        actor=actor,
-        purpose=purpose,
-        ticket=ticket,
-        operation="reveal.break_glass",
-        state=_State.APPROVED,
-        is_break_glass=True,
-        expires_at=timezone.now() + _BREAK_GLASS_VALID,
-    )
-    alarms.sound("reveal.alarm", _BROKEN, actor=actor, **_about(made))
+    # The alarm is recorded before the request is committed: there is none without its alarm.
+    with transaction.atomic():
+        made = _create(
+            card,
+            actor=actor,
+            purpose=purpose,
+            ticket=ticket,
+            operation="reveal.break_glass",
+            state=_State.APPROVED,
+            is_break_glass=True,
+            expires_at=timezone.now() + _BREAK_GLASS_VALID,
+        )
+        alarm = alarms.write("reveal.alarm", _BROKEN, actor=actor, **_about(made))
+    alarms.tell(vault_config().ALARM_EMAILS, _BROKEN, alarm)
     _tell_approvers(made, _BROKEN)
     return made
 
@@ -92,17 +100,23 @@ def approve(asked: RevealRequest, *, actor: Actor | None, note: str = "") -> Non
 
 
 def refuse(asked: RevealRequest, *, actor: Actor | None, note: str) -> None:
-    """Say no, and why: the requester reads the note. Raises `AccessDenied` with the reason, `AuditUnavailable`."""
+    """Say no, and why: the requester reads the note. What was approved, or needed no approval, can be taken back.
+
+    Raises `AccessDenied` with the reason, `AuditUnavailable`.
+    """
     _decide(asked, _State.REFUSED, actor=actor, note=note)
 
 
 def review(asked: RevealRequest, *, actor: Actor | None, note: str) -> None:
-    """Say afterwards what was found about a use of break-glass. Raises `AccessDenied`, `AuditUnavailable`."""
+    """Say afterwards, when nothing more can be seen, what was found about a use of break-glass.
+
+    Raises `AccessDenied`, `AuditUnavailable`.
+    """
     with transaction.atomic(), audited("reveal.review", actor=actor, **_about(asked)):
         policy.authorize(actor, Right.APPROVE)
         _refuse_oneself(asked, actor)
         _require_text(note)
-        waiting = RevealRequest.objects.filter(pk=asked.pk, is_break_glass=True, decider=None)
+        waiting = RevealRequest.objects.filter(_over(), pk=asked.pk, is_break_glass=True, decider=None)
         if not waiting.update(decider=actor, decided_at=timezone.now(), decision=note):
             raise AccessDenied(Refusal.STATE)
     asked.refresh_from_db()
@@ -123,9 +137,12 @@ def show(asked: RevealRequest, *, actor: Actor | None) -> PAN:
         try:
             pan = services.detokenize(asked.card_id, actor=actor, purpose=purpose, reveal=asked)
         except VaultError:
-            _move(asked, _State.OPENING, _State.APPROVED)
+            # Used up by policy or not yet: no digits came out.
+            RevealRequest.objects.filter(pk=asked.pk, state__in=_IN_HAND).update(state=_State.APPROVED)
+            asked.refresh_from_db()
             raise
-        _move(asked, _State.OPENING, _State.SHOWN, shown_at=timezone.now())
+        RevealRequest.objects.filter(pk=asked.pk).update(state=_State.SHOWN, shown_at=timezone.now())
+        asked.refresh_from_db()
     return pan
 
 
@@ -161,12 +178,19 @@ def acts(asked: RevealRequest, *, actor: Actor | None) -> frozenset[Act]:
     found: set[Act] = set()
     if Right.APPROVE in rights and not is_own:
         if asked.state == _State.PENDING and is_open:
-            found |= {Act.APPROVE, Act.REFUSE}
-        if asked.is_break_glass and asked.decider_id is None:
+            found.add(Act.APPROVE)
+        if asked.state in _UNUSED and is_open:
+            found.add(Act.REFUSE)
+        elif asked.is_break_glass and asked.decider_id is None:
             found.add(Act.REVIEW)
     if Right.DETOKENIZE in rights and is_own and asked.state == _State.APPROVED and is_open:
         found.add(Act.SHOW)
     return frozenset(found)
+
+
+def _over() -> Q:
+    """Requests of which nothing more can be seen."""
+    return ~Q(state__in=_UNUSED) | Q(expires_at__lte=timezone.now())
 
 
 def undecided() -> Q:
@@ -198,6 +222,11 @@ def _create(
             raise AccessDenied(Refusal.TICKET)
         if card.status == Card.Status.ERASED:
             raise CardErased
+        open_one = RevealRequest.objects.filter(
+            card=card, requester=requester.pk, state__in=_UNUSED, expires_at__gt=timezone.now(), is_break_glass=False
+        )
+        if not fields.get("is_break_glass") and open_one.exists():
+            raise AccessDenied(Refusal.OPEN_REQUEST)
         made = RevealRequest.objects.create(
             card=card,
             requester_id=requester.pk,
@@ -218,7 +247,8 @@ def _decide(asked: RevealRequest, state: RevealRequest.State, *, actor: Actor | 
         if state == _State.REFUSED or note:
             _require_text(note)
         _require_in_time(asked)
-        if not _move(asked, _State.PENDING, state, decider=actor, decided_at=timezone.now(), decision=note):
+        before = _UNUSED if state == _State.REFUSED else (_State.PENDING,)
+        if not _move(asked, before, state, decider=actor, decided_at=timezone.now(), decision=note):
             raise AccessDenied(Refusal.STATE)
 
 
@@ -232,13 +262,15 @@ def _claim(asked: RevealRequest, actor: Actor | None) -> None:
     if vault_config().REVEAL_APPROVAL and asked.decider_id is None and not asked.is_break_glass:
         raise AccessDenied(Refusal.APPROVAL)
     with transaction.atomic(durable=True):
-        if not _move(asked, _State.APPROVED, _State.OPENING):
+        if not _move(asked, (_State.APPROVED,), _State.OPENING):
             raise AccessDenied(Refusal.STATE)
 
 
-def _move(asked: RevealRequest, before: RevealRequest.State, after: RevealRequest.State, **fields: Any) -> bool:
+def _move(
+    asked: RevealRequest, before: Collection[RevealRequest.State], after: RevealRequest.State, **fields: Any
+) -> bool:
     """Change the state if it is what it should be; of several at once, one succeeds."""
-    changed = RevealRequest.objects.filter(pk=asked.pk, state=before).update(state=after, **fields)
+    changed = RevealRequest.objects.filter(pk=asked.pk, state__in=before).update(state=after, **fields)
     asked.refresh_from_db()
     return bool(changed)
 

@@ -12,10 +12,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 
-from django.contrib.auth.models import AnonymousUser
-
 from vault import alarms
-from vault.audit import audited
+from vault.audit import CURRENT, audited
 from vault.backend import current_vault
 from vault.exceptions import CardErased, RecordTampered, TokenNotFound
 from vault.models import Card, RevealRequest
@@ -87,7 +85,7 @@ def search(pan: PAN, *, actor: Actor | None) -> Card | None:
 
     Raises `AccessDenied`, `AuditUnavailable`, `VaultSealed`, `VaultUnavailable`.
     """
-    with _alarmed(actor), audited(SEARCH, actor=_known(actor), cards=1) as outcome:
+    with _alarmed(actor), audited(SEARCH, actor=actor, cards=1) as outcome:
         authorize_search(actor)
         token = current_vault().store.find(pan)
         card = Card.objects.filter(token=token.text).first() if token else None
@@ -122,7 +120,7 @@ def detokenize_many(
     purpose = Purpose.parse(purpose)
     about: dict[str, Any] = {"token": names[0]} if len(names) == 1 else {"tokens": names}
     about |= {"purpose": purpose.name, "reason": purpose.text}
-    with _alarmed(actor, **about), audited(DETOKENIZE, actor=_known(actor), cards=len(names), **about):
+    with _alarmed(actor, **about), audited(DETOKENIZE, actor=actor, cards=len(names), **about):
         authorize_reading(actor, purpose=purpose, tokens=names, reveal=reveal)
         cards = Card.objects.in_bulk(names)
         if any(name not in cards for name in names):
@@ -137,18 +135,13 @@ _TAMPERED: Final = "A stored card failed its integrity check. Nothing was given 
 
 
 @contextmanager
-def _alarmed(actor: Actor | None = None, **about: Any) -> Iterator[None]:
+def _alarmed(actor: object | None = CURRENT, **about: Any) -> Iterator[None]:
     """Raise an alarm for what nobody but an attacker, or a restore gone wrong, does to an item."""
     try:
         yield
     except RecordTampered:
         alarms.sound("card.tampered", _TAMPERED, actor=actor, **about)
         raise
-
-
-def _known(actor: Actor | None) -> Actor:
-    """Who asks stands in the event, even if it is nobody: not whoever the request happens to be of."""
-    return AnonymousUser() if actor is None else actor
 
 
 def _fresh(opened: OpenedCard, card: Card) -> PAN:

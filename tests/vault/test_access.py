@@ -23,6 +23,7 @@ pytestmark = pytest.mark.django_db
 ROOT = "arn:aws:iam::000000000000:root"
 APP = "arn:aws:iam::000000000000:role/billing"
 READ = "vault.detokenize_pan"
+UNATTENDED = "vault.detokenize_unattended"
 
 
 @pytest.fixture
@@ -47,7 +48,14 @@ def in_group(name, user):
 def request_for(card, requester, *, purpose="refund", state="approved", hours=1, **fields):
     expires = timezone.now() + timedelta(hours=hours)
     return RevealRequest.objects.create(
-        card=card, requester=requester, purpose=purpose, state=state, ticket="T-1", expires_at=expires, **fields
+        card=card,
+        requester=requester,
+        purpose=purpose,
+        state=state,
+        reason="test",
+        ticket="T-1",
+        expires_at=expires,
+        **fields,
     )
 
 
@@ -100,6 +108,8 @@ USERS = {
     "superuser-with-right": lambda name, card: make_user(name, READ, is_superuser=True),
     "inactive": lambda name, card: make_user(name, READ, is_active=False),
     "inactive-in-group": lambda name, card: in_group("Fraud", make_user(name, is_active=False)),
+    "service": lambda name, card: make_user(name, READ, UNATTENDED),
+    "staff-unattended": lambda name, card: make_user(name, READ, UNATTENDED, is_staff=True),
     "staff": lambda name, card: make_user(name, READ, is_staff=True),
     "staff-approved": lambda name, card: requesting(make_user(name, READ, is_staff=True), card),
     "staff-pending": lambda name, card: requesting(make_user(name, READ, is_staff=True), card, state="pending"),
@@ -107,10 +117,10 @@ USERS = {
     "staff-expired": lambda name, card: requesting(make_user(name, READ, is_staff=True), card, hours=-1),
     "staff-other-purpose": lambda name, card: requesting(make_user(name, READ, is_staff=True), card, purpose="gone"),
     "staff-without-right": lambda name, card: requesting(make_user(name, is_staff=True), card),
-    "locked": lambda name, card: locked(make_user(name, READ)),
+    "locked": lambda name, card: locked(make_user(name, READ, UNATTENDED)),
     "unlocked": lambda name, card: unlocked(make_user(name, READ)),
     "budget-left": lambda name, card: half_spent(make_user(name, READ)),
-    "budget-spent": lambda name, card: spent(make_user(name, READ)),
+    "budget-spent": lambda name, card: spent(make_user(name, READ, UNATTENDED)),
     "budget-of-group": lambda name, card: in_group("Settlement", spent(make_user(name, READ))),
 }
 
@@ -127,7 +137,7 @@ CAN = {
     "plain": "staff",
     "approval": "staff-approved",
     "grouped": "both",
-    "one-for-all": "direct",
+    "one-for-all": "service",
     "from-one-network": "group",
 }
 
@@ -182,6 +192,7 @@ def test_of_a_reader_it_says_through_what_for_what_and_how_many(settings, card):
         "budget": 9,
         "spent": 1,
         "obstacles": [],
+        "by_break_glass": False,
         "approved": None,
         "api_tokens": None,
         "is_able": True,
@@ -203,6 +214,19 @@ def test_who_cannot_now_is_told_why(settings, card, make, refusal):
     (reader,) = report_of(card.token)["readers"]
     assert (reader["is_able"], reader["obstacles"]) == (False, [refusal.value])
     assert f"but: {refusal.message}" in whocan(card.token)
+
+
+def test_who_can_break_the_glass_can_read_it_now(settings, card):
+    configure(settings, REVEAL_APPROVAL=True)
+    USERS["staff"]("ada", card)
+    USERS["direct"]("robot", card)
+    said = {
+        reader["name"]: (reader["is_able"], reader["by_break_glass"]) for reader in report_of(card.token)["readers"]
+    }
+    assert said == {"ada": (False, True), "robot": (False, False)}
+    assert "by break-glass, which alarms:\n  ada" in whocan(card.token)
+    configure(settings, BREAK_GLASS=False)
+    assert not any(reader["by_break_glass"] for reader in report_of(card.token)["readers"])
 
 
 def test_who_could_grant_it_to_themselves_is_listed_apart(card):
@@ -227,7 +251,7 @@ def test_requests_name_who_asked_who_approved_and_who_may(settings, card, canary
     assert (waiting["requester"], waiting["approver"], waiting["may_approve"]) == ("asker", "", ["boss"])
     assert (approved["state"], approved["approver"]) == ("approved", "boss")
     screen = whocan(card.token)
-    for part in ("waiting", "could approve: boss", "approved by boss", "Break-glass is on"):
+    for part in ("waiting", "could approve: boss", "approved by boss"):
         assert part in screen
 
 

@@ -44,7 +44,7 @@ def test_a_list_and_a_row_are_shown_and_that_is_recorded_first(client, auditor, 
     assert card.token in page
     assert "audit.read" in page
     (read,) = reads(subject="list")
-    assert (read.actor, read.details["filters"]) == (str(auditor.pk), {"outcome__exact": "done"})
+    assert (read.actor, read.details["filters"]) == (str(auditor.pk), {"outcome__exact": ["done"]})
     page = client.get(detail(event)).text
     assert event.digest in page
     assert "About to" in page
@@ -213,6 +213,13 @@ def test_a_row_that_is_none_shows_nothing(client, row):
     assert client.get(f"{LOG}{row}/change/").status_code in {302, 404}
 
 
+def test_a_card_number_in_pieces_is_recorded_in_none(client, canary):
+    digits = canary("filters")
+    # Each piece may stand in the address by itself; the leak scanner looks for them together.
+    client.get(LOG, {"a": [digits[:4], digits[4:8], digits[8:12], digits[12:]]})
+    assert reads(subject="list").exists()
+
+
 def test_long_filters_are_recorded_in_part(client):
     client.get(LOG, {"q": "x" * 5_000})
-    assert len(reads(subject="list").get().details["filters"]["q"]) == 200
+    assert [len(value) for value in reads(subject="list").get().details["filters"]["q"]] == [200]

@@ -466,6 +466,8 @@ def test_another_person_refuses_and_says_why(asked, ada, bob):
 
 def test_a_use_of_break_glass_is_reviewed(broken, bob):
     client = signed_in(bob)
+    assert "Your review" not in client.get(detail(broken)).text
+    RevealRequest.objects.update(state="shown")
     assert "Your review" in client.get(detail(broken)).text
     page = client.post(act_on(broken, "review"), {"note": "Called her: fine"}, follow=True).text
     broken.refresh_from_db()
@@ -512,10 +514,19 @@ def test_who_may_only_look_decides_nothing(asked, ada, act, right):
 
 
 def test_nothing_is_decided_twice(approved, bob):
-    answer = signed_in(bob).post(act_on(approved, "refuse"), {"note": "too late"})
-    assert answer.status_code == 403
-    assert "This request was decided or used already." in answer.text
-    assert RevealRequest.objects.get().state == "approved"
+    RevealRequest.objects.update(state="shown")
+    for act in ("approve", "refuse"):
+        answer = signed_in(bob).post(act_on(approved, act), {"note": "too late"})
+        assert answer.status_code == 403
+        assert "This request was decided or used already." in answer.text
+    assert RevealRequest.objects.get().state == "shown"
+
+
+def test_an_approval_is_taken_back_by_the_button_for_it(approved, bob):
+    client = signed_in(bob)
+    assert "Refuse" in client.get(detail(approved)).text
+    client.post(act_on(approved, "refuse"), {"note": "The ticket was closed"})
+    assert RevealRequest.objects.get().state == "refused"
 
 
 def test_a_card_number_as_a_note_is_refused_and_not_shown_again(asked, bob, canary):
@@ -648,7 +659,7 @@ def test_where_nobody_can_show_who_they_are_nobody_sees_a_number(approved, ada, 
 
 def test_nothing_is_shown_before_it_is_approved_or_after_its_time(asked, ada, bob, wire):
     calls, client = wire.calls.copy(), signed_in(ada)
-    assert "through an approved reveal request alone" in client.post(act_on(asked, "show")).text
+    assert "through an approved request alone" in client.post(act_on(asked, "show")).text
     RevealRequest.objects.update(state="approved", decider=bob, expires_at=timezone.now())
     assert "This request has expired." in client.post(act_on(asked, "show")).text
     assert "Expired" in client.get(detail(asked)).text

@@ -141,6 +141,13 @@ def test_neither_tokenizing_nor_reading_goes_without_audit(monkeypatch, wire, ca
     assert wire.calls == calls
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_could_be_rolled_back_is_refused():
+    with transaction.atomic(using="audit"), pytest.raises(AuditUnavailable):
+        record("open")
+    assert not events()
+
+
 def test_a_database_that_is_not_there_is_a_failure(settings):
     settings.VAULT = settings.VAULT | {"AUDIT_DATABASE": "nowhere"}
     with pytest.raises(AuditUnavailable):

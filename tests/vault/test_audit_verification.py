@@ -105,6 +105,23 @@ def test_an_edit_is_found_in_its_row(log, vault, column):
     assert broken(vault)[0] == (log[8].pk, EDITED)
 
 
+@pytest.mark.parametrize(
+    ("column", "value"), [("time", "garbage"), ("time", b"\0"), ("time", "2026-13-45 00:00:00"), ("actor", b"\xff")]
+)
+def test_an_edit_that_nobody_can_read_is_found_in_its_row(log, vault, column, value):
+    if connections["audit"].vendor != "sqlite":
+        pytest.skip("MySQL keeps nothing in a column but what its type can hold")
+    sql(f"UPDATE vault_auditevent SET {column} = %s WHERE id = %s", value, log[8].pk)  # noqa: S608 - ours
+    assert broken(vault)[0] == (log[8].pk, EDITED)
+    assert run("verify")[0] == 2
+    assert run("export")[0] == 2
+
+
+def test_an_event_that_names_no_seal_is_found(log, vault):
+    event = ledger.current_ledger().append(ledger.blank("audit.seal", outcome="done"))
+    assert broken(vault) == [(event.pk, "this row says that a seal was made, and not which")]
+
+
 def test_an_edit_with_a_new_digest_is_found_at_the_next_row(log, vault):
     rewritten(log[8], actor="somebody else")
     assert broken(vault) == [(log[10].pk, UNLINKED)]
@@ -220,7 +237,7 @@ def test_a_seal_from_the_middle_that_was_deleted_is_found(sealed, vault):
 
 
 def test_a_seal_that_kms_does_not_vouch_for_is_refused(sealed, vault):
-    forged = Seal(1, datetime.now(UTC), bytes(32), {log.chain: Head(log.number, log.digest) for log in sealed})
+    forged = Seal(1, datetime.now(UTC), 99, bytes(32), {log.chain: Head(log.number, log.digest) for log in sealed})
     _delete_seal(vault, 1)
     vault.session.dynamodb().put_item(
         TableName=vault.config.TABLE,
@@ -247,7 +264,7 @@ def test_seals_hold_each_other(log, any_vault):
 
 
 def test_a_later_seal_has_what_changed(log, vault, monkeypatch):
-    monkeypatch.setattr("vault.audit.verification._OVERLAP", timedelta(0))
+    monkeypatch.setattr("vault.audit.verification._SETTLING", timedelta(0))
     seal(vault.seals)
     event = record("open")
     (second,) = seal(vault.seals)
@@ -258,8 +275,8 @@ def test_a_later_seal_has_what_changed(log, vault, monkeypatch):
 def test_two_who_seal_at_once_make_one_seal(log, vault, monkeypatch):
     seals = vault.seals
     monkeypatch.setattr(seals, "latest", lambda: None)
-    assert seals.add({}, time=datetime.now(UTC)) is not None
-    assert seals.add({}, time=datetime.now(UTC)) is None
+    assert seals.add({}, time=datetime.now(UTC), row=1) is not None
+    assert seals.add({}, time=datetime.now(UTC), row=1) is None
 
 
 def test_many_chains_take_many_seals(log, vault, monkeypatch):
@@ -268,13 +285,49 @@ def test_many_chains_take_many_seals(log, vault, monkeypatch):
     assert verify(vault.seals).breaks == []
 
 
+def test_what_one_run_left_out_the_next_one_seals(log, vault, monkeypatch):
+    monkeypatch.setattr("vault.audit.verification.MAX_HEADS", 1)
+    add, calls = type(vault.seals).add, []
+
+    def fail_once(store, *args, **options):
+        calls.append(1)
+        return None if len(calls) == 2 else add(store, *args, **options)
+
+    monkeypatch.setattr(type(vault.seals), "add", fail_once)
+    assert len(seal(vault.seals)) == 1
+    hour_later = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr("vault.audit.verification.datetime", _Clock(hour_later))
+    for _ in range(2):
+        seal(vault.seals)
+    sealed = {chain for each in vault.seals.all() for chain in each.heads}
+    assert {log[0].chain, log[1].chain, TRUNK} <= sealed
+
+
+class _Clock:
+    def __init__(self, moment):
+        self.moment = moment
+
+    def now(self, zone):
+        return self.moment
+
+
+def test_a_writer_whose_clock_is_wrong_is_sealed_too(log, vault, monkeypatch):
+    seal(vault.seals)
+    slow = ledger.Ledger("audit")
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    event = slow.append(ledger.blank("open", outcome="done") | {"time": hour_ago})
+    seal(vault.seals)
+    sql("DELETE FROM vault_auditevent WHERE id = %s", event.pk)
+    assert (None, UNSEALED) in broken(vault)
+
+
 def test_a_seal_is_what_it_was_after_the_way_through_bytes():
     heads = {TRUNK: Head(3, "ab" * 32), "c" * 32: Head(2**40, "01" * 32)}
-    made = Seal(7, datetime(2026, 11, 24, 12, 0, 0, 999_999, tzinfo=UTC), b"p" * 32, heads)
+    made = Seal(7, datetime(2026, 11, 24, 12, 0, 0, 999_999, tzinfo=UTC), 2**40, b"p" * 32, heads)
     assert Seal.parse(made.body()) == made
 
 
-@pytest.mark.parametrize("body", [b"", b"x", b"audit seal 1", b"audit seal 1" + bytes(49)])
+@pytest.mark.parametrize("body", [b"", b"x", b"audit seal 1", b"audit seal 1" + bytes(57)])
 def test_what_is_no_seal_is_refused(body):
     with pytest.raises(RecordTampered):
         Seal.parse(body)
@@ -358,6 +411,15 @@ def test_an_export_can_be_verified_elsewhere(sealed, tmp_path):
     code, out, _ = run("verify", "--file", str(path))
     assert code == 2
     assert out.startswith(f"row {json.loads(lines[7])['row']} ")
+
+
+def test_an_export_that_begins_in_the_middle_can_be_verified_too(log, tmp_path):
+    rows = run("export")[1].splitlines()
+    path = tmp_path / "part"
+    path.write_text("\n".join(rows[9:]))
+    assert run("verify", "--file", str(path))[0] == 0
+    path.write_text("\n".join(rows[9:14] + rows[15:]))
+    assert run("verify", "--file", str(path))[0] == 2
 
 
 @pytest.mark.parametrize("text", ["no json", "[]", '{"row": 1}', "7"])

@@ -5,10 +5,12 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
 
 from tests.factories import make_card, make_user
 from vault import policy, services
 from vault.audit import Process, acting_for
+from vault.audit.ledger import blank
 from vault.conf import vault_config
 from vault.exceptions import AccessDenied, DetokenizationDenied, Refusal
 from vault.models import AuditEvent
@@ -228,6 +230,27 @@ def test_a_rule_with_a_mistake_stops_the_start(settings, rules):
         vault_config()
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"PURPOSES": "refund"},
+        {"PURPOSES": [" "]},
+        {"PURPOSES": ["a: b"]},
+        {"PURPOSES": [" refund"]},
+        {"PURPOSES": ["x" * 33]},
+        {"GROUP_BUDGETS": {"Settlement": 0}},
+        {"GROUP_BUDGETS": {"Settlement": -5}},
+        {"GROUP_BUDGETS": ["Settlement"]},
+        {"READ_BUDGET": 0},
+        {"ALARM_EMAILS": "security@example.com"},
+    ],
+)
+def test_a_setting_with_a_mistake_stops_the_start(settings, values):
+    configure(settings, **values)
+    with pytest.raises(ImproperlyConfigured):
+        vault_config()
+
+
 def test_rules_do_not_change_while_they_are_used():
     rule = PurposeRule.from_settings(
         "settlement", {"groups": ["A"], "networks": ["10.0.0.0/8"], "hours": "22:00-06:00"}
@@ -262,8 +285,6 @@ def test_a_lock_outlives_the_hour_until_another_person_ends_it(settings, token, 
     approver = make_user("lead", "vault.approve_reveal")
     services.detokenize(token, actor=actor, purpose=PURPOSE)
     assert refusal_of(actor, token) is Refusal.BUDGET
-    from django.utils import timezone
-
     later = timezone.now() + timedelta(hours=2)
     monkeypatch.setattr("django.utils.timezone.now", lambda: later)
     assert refusal_of(actor, token) is Refusal.LOCKED
@@ -291,6 +312,26 @@ def test_refused_attempts_use_nothing_up(settings, token, pan):
     for _ in range(3):
         assert refusal_of(actor, token, "refund") is Refusal.PURPOSE_TEXT
     assert services.detokenize(token, actor=actor, purpose=PURPOSE) == pan
+
+
+def test_nobody_stands_in_the_log_as_nobody(token):
+    with acting_for(Process(actor="7", actor_name="ada")):
+        assert refusal_of(None, token) is Refusal.NO_RIGHT
+        with pytest.raises(AccessDenied):
+            policy.unlock("8", by=None)
+    named = AuditEvent.objects.filter(operation__in=["detokenize", policy.UNLOCK]).values_list("actor", flat=True)
+    assert set(named) == {"nobody"}
+
+
+def test_a_denial_whose_intent_is_over_an_hour_old_gives_nothing_back(settings, token):
+    actor = reader()
+    old = timezone.now() - timedelta(minutes=61)
+    for outcome, moment in (("intent", old), ("denied", timezone.now())):
+        values = blank("detokenize", outcome=outcome, actor=str(actor.pk), cards=500, operation_id="x")
+        place = {"chain": outcome, "number": 1, "previous": "", "digest": "", "time": moment}
+        AuditEvent(**values | place).save(using="audit")
+    services.detokenize(token, actor=actor, purpose=PURPOSE)
+    assert policy.spent(str(actor.pk), policy.DETOKENIZE) == 1
 
 
 def test_a_rolled_back_transaction_gives_no_budget_back(settings, token):
@@ -343,5 +384,21 @@ def test_an_alarm_whose_mail_cannot_be_sent_stops_nothing(settings, token, monke
 def test_staff_cannot_go_round_the_reveal(settings, token, pan):
     configure(settings, REVEAL_APPROVAL=True)
     assert refusal_of(reader(is_staff=True), token) is Refusal.APPROVAL
-    # A service account is nobody who could ask.
-    assert services.detokenize(token, actor=reader("settlement"), purpose=PURPOSE) == pan
+
+
+def test_a_service_account_needs_a_right_of_its_own_to_do_without_approval(settings, token, pan):
+    configure(settings, REVEAL_APPROVAL=True)
+    robot = reader("settlement")
+    assert refusal_of(robot, token) is Refusal.APPROVAL
+    robot.user_permissions.add(Permission.objects.get(codename="detokenize_unattended"))
+    assert services.detokenize(token, actor=robot, purpose=PURPOSE) == pan
+
+
+def test_who_is_no_longer_staff_has_not_become_a_service_account(settings, token):
+    configure(settings, REVEAL_APPROVAL=True)
+    person = make_user("ada", "vault.detokenize_pan", "vault.detokenize_unattended", is_staff=True)
+    assert refusal_of(person, token) is Refusal.APPROVAL
+    other = reader("bob", is_staff=True)
+    other.is_staff = False
+    other.save()
+    assert refusal_of(other, token) is Refusal.APPROVAL

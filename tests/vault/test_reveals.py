@@ -205,6 +205,18 @@ def test_nothing_is_decided_twice(decide, asked, approver):
     assert RevealRequest.objects.get().decision == "Wrong ticket"
 
 
+def test_an_approval_can_be_taken_back_until_it_was_used(asked, approver, requester):
+    reveals.approve(asked, actor=approver)
+    reveals.refuse(asked, actor=approver, note="The ticket was closed")
+    assert refused(reveals.show, asked, actor=requester) is Refusal.STATE
+
+
+def test_one_request_at_a_time_for_one_card(asked, card, requester, approver):
+    assert refused(reveals.request, card, actor=requester, purpose=PURPOSE, ticket="T-2") is Refusal.OPEN_REQUEST
+    reveals.refuse(asked, actor=approver, note="Wrong ticket")
+    assert reveals.request(card, actor=requester, purpose=PURPOSE, ticket="T-2").state == "pending"
+
+
 def test_a_refusal_says_why(asked, approver, requester):
     assert refused(reveals.refuse, asked, actor=approver, note=" ") is Refusal.PURPOSE_TEXT
     reveals.refuse(asked, actor=approver, note="Wrong ticket")
@@ -273,10 +285,23 @@ def test_who_lost_the_right_in_between_sees_nothing(approved, requester):
 def test_an_expired_request_is_neither_decided_nor_shown(settings, card, requester, approver):
     past = timezone.now() - timedelta(seconds=1)
     for state, call, actor in (("pending", reveals.approve, approver), ("approved", reveals.show, requester)):
+        RevealRequest.objects.all().delete()
         asked = reveals.request(card, actor=requester, purpose=PURPOSE, ticket="T-1")
         RevealRequest.objects.filter(pk=asked.pk).update(expires_at=past, state=state)
         asked.refresh_from_db()
         assert refused(call, asked, actor=actor) is Refusal.EXPIRED
+
+
+def test_an_approval_is_used_up_by_one_reading(approved, requester, pan):
+    RevealRequest.objects.update(state="opening")
+    other = Purpose("refund", "another reason")
+    read = {"actor": requester, "reveal": approved}
+    for purpose, is_read in ((other, False), (PURPOSE, True), (PURPOSE, False)):
+        if is_read:
+            assert services.detokenize(approved.card_id, purpose=purpose, **read) == pan
+        else:
+            with pytest.raises(DetokenizationDenied):
+                services.detokenize(approved.card_id, purpose=purpose, **read)
 
 
 def test_an_approval_is_for_one_card(approved, requester, canary):
@@ -357,12 +382,39 @@ def test_break_glass_can_be_switched_off(settings, card, requester):
     assert not RevealRequest.objects.exists()
 
 
+def test_without_its_alarm_there_is_no_break_glass(card, requester, monkeypatch):
+    save = AuditEvent.save
+
+    def no_alarm(event, **options):
+        if event.is_alarm:
+            raise DatabaseError
+        save(event, **options)
+
+    monkeypatch.setattr(AuditEvent, "save", no_alarm)
+    if connections["audit"].vendor == "sqlite":
+        monkeypatch.setattr(connections["audit"], "close", lambda: None)
+    with pytest.raises(AuditUnavailable):
+        reveals.break_glass(card, actor=requester, purpose=PURPOSE, ticket="T-911")
+    assert not RevealRequest.objects.exists()
+    assert not mail.outbox
+
+
+def test_break_glass_can_be_stopped(card, requester, approver):
+    asked = reveals.break_glass(card, actor=requester, purpose=PURPOSE, ticket="T-911")
+    reveals.refuse(asked, actor=approver, note="No emergency")
+    assert refused(reveals.show, asked, actor=requester) is Refusal.STATE
+    assert reveals.waiting() == 0
+
+
 def test_break_glass_is_reviewed_by_another_person_once(card, requester, approver):
     asked = reveals.break_glass(card, actor=requester, purpose=PURPOSE, ticket="T-911")
     assert reveals.waiting() == 1
+    # While the number can still be seen there is nothing to judge.
+    assert refused(reveals.review, asked, actor=approver, note="Called her: fine") is Refusal.STATE
+    reveals.show(asked, actor=requester)
     assert refused(reveals.review, asked, actor=requester, note="fine") is Refusal.NO_RIGHT
     assert refused(reveals.review, asked, actor=approver, note="") is Refusal.PURPOSE_TEXT
     reveals.review(asked, actor=approver, note="Called her: fine")
-    assert (asked.decider, asked.decision, asked.state) == (approver, "Called her: fine", "approved")
+    assert (asked.decider, asked.decision, asked.state) == (approver, "Called her: fine", "shown")
     assert refused(reveals.review, asked, actor=approver, note="again") is Refusal.STATE
     assert reveals.waiting() == 0

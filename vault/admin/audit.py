@@ -136,7 +136,7 @@ class AuditEventAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  #
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         # Here nothing was read yet, and a card number in the address has been turned away.
-        filters = {key: ",".join(values)[:_LONGEST_FILTER] for key, values in request.GET.lists()}
+        filters = {key: [value[:_LONGEST_FILTER] for value in values] for key, values in request.GET.lists()}
         record(_READ, actor=request.user, subject="list", filters=filters)
         return super().get_changelist_instance(request)
 

@@ -23,8 +23,9 @@ from vault import policy, reveals, services
 from vault.admin.forms import CardSearchForm, RevealForm
 from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin
 from vault.admin.pages import page
+from vault.audit import record
 from vault.conf import vault_config
-from vault.exceptions import VaultError
+from vault.exceptions import Refusal, VaultError
 from vault.models import Card, RevealRequest
 from vault.policy import Right
 
@@ -101,29 +102,29 @@ class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type:
     @method_decorator(require_POST)
     def reveal_view(self, request: HttpRequest, token: str) -> HttpResponse:
         """Ask for another person's approval."""
-        card, form = self._asked_for(request, token)
+        card, form = self._asked_for(request, token, "reveal.request")
         return self._ask(request, card, form, reveals.request)
 
     @method_decorator(require_POST)
     def break_glass_view(self, request: HttpRequest, token: str) -> HttpResponse:
         """Say first what it sets off, and do it once that was confirmed."""
-        card, form = self._asked_for(request, token)
-        if form.is_valid() and not request.POST.get("confirmed") and self._can_break_glass(request):
+        card, form = self._asked_for(request, token, "reveal.break_glass")
+        if form.is_valid() and not request.POST.get("confirmed") and vault_config().BREAK_GLASS:
             template, title = "admin/vault/card/break_glass.html", _("Break-glass: see the number without approval")
             return page(self, request, template, title=title, card=card, form=form)
         return self._ask(request, card, form, reveals.break_glass)
 
-    def _asked_for(self, request: HttpRequest, token: str) -> tuple[Card, RevealForm]:
+    def _asked_for(self, request: HttpRequest, token: str, operation: str) -> tuple[Card, RevealForm]:
+        """Raise `PermissionDenied` first: who has no right learns nothing of the card, and the attempt is recorded."""
+        if not policy.is_granted(request.user, Right.DETOKENIZE):
+            record(operation, actor=request.user, subject=token, outcome="denied", refusal=Refusal.NO_RIGHT.value)
+            raise PermissionDenied
         return get_object_or_404(Card, token=token), RevealForm(request.POST, actor=request.user)
-
-    def _can_break_glass(self, request: HttpRequest) -> bool:
-        return vault_config().BREAK_GLASS and policy.is_granted(request.user, Right.DETOKENIZE)
 
     def _ask(
         self, request: HttpRequest, card: Card, form: RevealForm, ask: Callable[..., RevealRequest]
     ) -> HttpResponse:
         refused: VaultError | None = None
-        is_granted = policy.is_granted(request.user, Right.DETOKENIZE)
         if form.is_valid():
             try:
                 made = ask(card, actor=request.user, **form.asked())
@@ -132,9 +133,6 @@ class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type:
             else:
                 messages.success(request, _ASKED if made.state == RevealRequest.State.PENDING else _APPROVED)
                 return HttpResponseRedirect(reverse("admin:vault_revealrequest_change", args=[made.pk]))
-        if not is_granted:
-            # The attempt is recorded by then; who has no right learns nothing of the card.
-            raise PermissionDenied
         return page(
             self,
             request,

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.text import capfirst
 
-from vault.exceptions import (
-    AccessDenied,
-    AuditUnavailable,
-    CardErased,
-    VaultError,
-    VaultSealed,
-    VaultUnavailable,
-)
-
-# The first that matches counts; whatever is not here is an error of ours.
-_STATUS: Final[tuple[tuple[type[VaultError], HTTPStatus], ...]] = (
-    (AccessDenied, HTTPStatus.FORBIDDEN),
-    (CardErased, HTTPStatus.GONE),
-    (VaultUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
-    (VaultSealed, HTTPStatus.SERVICE_UNAVAILABLE),
-    (AuditUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
-)
+from vault.answers import answer_to
+from vault.exceptions import AccessDenied, VaultError
 
 
 def page(
@@ -44,17 +29,10 @@ def page(
         request,
         template,
         {**frame, **context, "refusal": reason(refused) if refused else ""},
-        status=_status(refused) if refused else HTTPStatus.OK,
+        status=answer_to(refused)[0] if refused else HTTPStatus.OK,
     )
 
 
 def reason(refused: VaultError) -> str:
     """Why, as a constant sentence."""
     return refused.reason.message if isinstance(refused, AccessDenied) else refused.message
-
-
-def _status(refused: VaultError) -> HTTPStatus:
-    for kind, status in _STATUS:
-        if isinstance(refused, kind):
-            return status
-    return HTTPStatus.INTERNAL_SERVER_ERROR

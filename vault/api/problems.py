@@ -11,36 +11,12 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from vault.answers import answer_to
 from vault.api.parsers import BodyTooLarge
-from vault.exceptions import (
-    AccessDenied,
-    AuditUnavailable,
-    CardErased,
-    DetokenizationDenied,
-    InvalidPAN,
-    InvalidToken,
-    RecordTampered,
-    TokenNotFound,
-    VaultError,
-    VaultSealed,
-    VaultUnavailable,
-)
+from vault.exceptions import AccessDenied, TokenNotFound, VaultError, VaultUnavailable
 
 CONTENT_TYPE: Final = "application/problem+json"
 
-# The first that matches counts; whatever is not here is an error of ours.
-_VAULT_STATUS: Final[tuple[tuple[type[VaultError], HTTPStatus, str], ...]] = (
-    (InvalidPAN, HTTPStatus.BAD_REQUEST, "invalid_pan"),
-    (InvalidToken, HTTPStatus.NOT_FOUND, "not_found"),
-    (TokenNotFound, HTTPStatus.NOT_FOUND, "not_found"),
-    (CardErased, HTTPStatus.GONE, "card_erased"),
-    (DetokenizationDenied, HTTPStatus.FORBIDDEN, "detokenization_denied"),
-    (AccessDenied, HTTPStatus.FORBIDDEN, "access_denied"),
-    (RecordTampered, HTTPStatus.INTERNAL_SERVER_ERROR, "record_tampered"),
-    (VaultUnavailable, HTTPStatus.SERVICE_UNAVAILABLE, "vault_unavailable"),
-    (VaultSealed, HTTPStatus.SERVICE_UNAVAILABLE, "vault_sealed"),
-    (AuditUnavailable, HTTPStatus.SERVICE_UNAVAILABLE, "audit_unavailable"),
-)
 RETRY_AFTER_SECONDS: Final = "5"
 
 
@@ -65,12 +41,8 @@ def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
 
 
 def _vault_problem(error: VaultError) -> Response:
-    for kind, status, code in _VAULT_STATUS:
-        if isinstance(error, kind):
-            response = _problem(status, code, **_said(error, status))
-            break
-    else:
-        response = _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "vault_error", VaultError().message)
+    status, code = answer_to(error)
+    response = _problem(status, code, **_said(error, status))
     if isinstance(error, VaultUnavailable):
         response["Retry-After"] = RETRY_AFTER_SECONDS
     return response

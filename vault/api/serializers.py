@@ -9,13 +9,11 @@ from rest_framework import serializers
 
 from vault.api.fields import ExpirySerializerField, PANSerializerField, TokenSerializerField
 from vault.models import Card
-from vault.purposes import TEXT_LENGTH
+from vault.purposes import NAME_LENGTH, TEXT_LENGTH
 from vault.redaction import contains_pan
 
 # A key that cannot be anything but a name; any other is not repeated.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
-# As in the audit log.
-PURPOSE_LENGTH: Final = 32
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -52,7 +50,7 @@ class SearchSerializer(StrictSerializer):
 class DetokenizationSerializer(StrictSerializer):
     """What a card number is read for."""
 
-    purpose = serializers.CharField(max_length=PURPOSE_LENGTH, help_text="A purpose from the list of this project.")
+    purpose = serializers.CharField(max_length=NAME_LENGTH, help_text="A purpose from the list of this project.")
     reason = serializers.CharField(
         max_length=TEXT_LENGTH, required=False, default="", allow_blank=True, help_text="In a few words."
     )

@@ -91,9 +91,11 @@ class Verifier:
     Memory grows with chains, not with events.
 
     :param sealed: the last sealed event of each chain; a row that should be one of them and is not, is a break
+    :param begins_in_the_middle: chains may have begun before the first event that is checked
     """
 
-    def __init__(self, sealed: Mapping[str, Head] | None = None) -> None:
+    def __init__(self, sealed: Mapping[str, Head] | None = None, *, begins_in_the_middle: bool = False) -> None:
+        self._begins_in_the_middle = begins_in_the_middle
         self._heads: dict[str, Head] = {}
         self._rows: dict[str, int] = {}
         self._begun: dict[str, Break] = {}
@@ -118,11 +120,18 @@ class Verifier:
             problem = problem or UNSEALED
         return Break(row, chain, number, problem) if problem else None
 
+    def pass_over(self, row: int, chain: str, number: int) -> None:
+        """Count a row that cannot be read; the next one of its chain is then a break as well."""
+        self.events += 1
+        self._heads[chain], self._rows[chain] = Head(number, ""), row
+
     def _problem(self, row: int, event: Mapping[str, Any]) -> str | None:
         chain, number, previous = event["chain"], event["number"], event["previous"]
         if digest(previous, event) != event["digest"]:
             return EDITED
         before = self._heads.get(chain)
+        if before is None and self._begins_in_the_middle:
+            return None
         if number > (before.number if before else 0) + 1:
             return MISSING
         if before is None:
@@ -137,7 +146,10 @@ class Verifier:
         found = [
             replace(begun, problem=UNLINKED if chain in self._opened else UNKNOWN_CHAIN)
             for chain, begun in self._begun.items()
-            if begun.number == 1 and begun.problem != self._opened.get(chain)
+            if begun.number == 1
+            and begun.problem != self._opened.get(chain)
+            # Opened before the export began.
+            and not (self._begins_in_the_middle and chain not in self._opened)
         ]
         return found + [Break(None, chain, head.number, UNSEALED) for chain, head in sorted(self._sealed.items())]
 

@@ -13,21 +13,24 @@ from vault.audit.ledger import blank, current_ledger
 from vault.audit.origin import current_origin
 from vault.exceptions import AccessDenied, AuditUnavailable, VaultError
 from vault.models import AuditEvent
-from vault.redaction import redact
+from vault.redaction import redact, redact_data
 
 _logger: Final = logging.getLogger("vault.audit")
 _Outcome: Final = AuditEvent.Outcome
+
+#: The actor of an event that is about whoever the request or command runs for. None is nobody.
+CURRENT: Final = object()
 
 # What has a column of its own; the rest is details.
 _COLUMNS: Final = frozenset(CONTENT)
 
 
 @contextmanager
-def audited(operation: str, *, actor: object | None = None, **about: Any) -> Iterator[dict[str, Any]]:
+def audited(operation: str, *, actor: object | None = CURRENT, **about: Any) -> Iterator[dict[str, Any]]:
     """Write the intent before the operation runs and its outcome after; the yielded dict adds to the outcome.
 
     `about` fills the columns of `AuditEvent` (token, subject, purpose, reason, cards) and, under other names, its
-    details. `actor` is a user; without one, the event is about whoever the request or command runs for.
+    details. `actor` is a user or None; left out, the event is about whoever the request or command runs for.
 
     Raises `AuditUnavailable` instead of running the operation, or instead of giving its result, if an event cannot be
     written (PCI DSS 10.7.2).
@@ -52,7 +55,12 @@ def audited(operation: str, *, actor: object | None = None, **about: Any) -> Ite
 
 
 def record(
-    operation: str, *, actor: object | None = None, outcome: str = _Outcome.DONE, is_alarm: bool = False, **about: Any
+    operation: str,
+    *,
+    actor: object | None = CURRENT,
+    outcome: str = _Outcome.DONE,
+    is_alarm: bool = False,
+    **about: Any,
 ) -> AuditEvent:
     """Write one event about something that has no intent of its own. Raises `AuditUnavailable`. See `audited`."""
     return _write(operation, _Outcome(outcome), actor, about | {"is_alarm": is_alarm})
@@ -62,7 +70,7 @@ def _write(operation: str, outcome: AuditEvent.Outcome, actor: object | None, ab
     if not _logger.isEnabledFor(logging.INFO):
         raise AuditUnavailable
     origin = current_origin()
-    who = {"actor": origin.actor, "actor_name": origin.actor_name} if actor is None else named(actor)
+    who = {"actor": origin.actor, "actor_name": origin.actor_name} if actor is CURRENT else named(actor)
     columns = {name: value for name, value in about.items() if name in _COLUMNS}
     details = {name: value for name, value in about.items() if name not in _COLUMNS}
     content = blank(
@@ -79,7 +87,7 @@ def _write(operation: str, outcome: AuditEvent.Outcome, actor: object | None, ab
     return event
 
 
-def named(actor: object) -> dict[str, str]:
+def named(actor: object | None) -> dict[str, str]:
     """Who `actor` is in an event: the primary key of a user and the name it had then."""
     key = getattr(actor, "pk", None)
     if key is None:
@@ -88,17 +96,18 @@ def named(actor: object) -> dict[str, str]:
 
 
 def _fitting(content: dict[str, Any]) -> dict[str, Any]:
-    """Texts cut to their columns and without what no database keeps: who sends too much is recorded all the same."""
+    """Texts cut to their columns and without what no database keeps: who sends too much is recorded all the same.
+
+    Whatever could be a card number is masked here, before the digest is made and before anything is cut: a part of a
+    number is no longer recognized as one.
+    """
+    content["details"] = redact_data(content["details"])
     for name, value in content.items():
         limit = getattr(AuditEvent._meta.get_field(name), "max_length", None)
         if isinstance(value, str) and limit:
             clean = value.encode("utf-8", errors="replace").decode().replace("\0", "")
-            content[name] = redact(clean)[:limit] if name in _FREE_TEXTS else clean[:limit]
+            content[name] = redact(clean)[:limit]
     return content
-
-
-# What people type may hold anything.
-_FREE_TEXTS: Final = frozenset({"actor_name", "subject", "purpose", "reason", "source"})
 
 
 def exported(event: AuditEvent) -> dict[str, Any]:

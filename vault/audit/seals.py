@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _FORMAT: Final = b"audit seal 1"
 _FIRST: Final = bytes(32)
-# Number of the seal, time in microseconds since 1970, digest of the seal before.
-_HEADER: Final = struct.Struct(">QQ32s")
+# Number of the seal, time in microseconds since 1970, last row, digest of the seal before.
+_HEADER: Final = struct.Struct(">QQQ32s")
 # Chain, number and digest of its last sealed event. Bytes and not text: the guard on the wire looks for card numbers,
 # and there is no end to what decimal digits can be found in a list of hexadecimal ones.
 _HEAD: Final = struct.Struct(">16sQ32s")
@@ -40,10 +40,11 @@ _KEYS_PER_READ: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """The heads of chains at one time."""
+    """The heads of chains at one time. Every row up to `row` is in it or in a seal before."""
 
     number: int
     time: datetime
+    row: int
     previous: bytes
     heads: Mapping[str, Head] = field(hash=False)
 
@@ -54,7 +55,7 @@ class Seal:
             _HEAD.pack(_TRUNK if chain == TRUNK else bytes.fromhex(chain), head.number, bytes.fromhex(head.digest))
             for chain, head in sorted(self.heads.items())
         ]
-        return b"".join([_FORMAT, _HEADER.pack(self.number, microseconds, self.previous), *heads])
+        return b"".join([_FORMAT, _HEADER.pack(self.number, microseconds, self.row, self.previous), *heads])
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
@@ -62,14 +63,14 @@ class Seal:
         if not body.startswith(_FORMAT):
             raise RecordTampered
         try:
-            number, microseconds, previous = _HEADER.unpack_from(body, len(_FORMAT))
+            number, microseconds, row, previous = _HEADER.unpack_from(body, len(_FORMAT))
             heads = {
                 TRUNK if chain == _TRUNK else chain.hex(): Head(event, digest.hex())
                 for chain, event, digest in _HEAD.iter_unpack(body[len(_FORMAT) + _HEADER.size :])
             }
         except (struct.error, ValueError):
             raise RecordTampered from None
-        return cls(number, _EPOCH + timedelta(microseconds=microseconds), previous, heads)
+        return cls(number, _EPOCH + timedelta(microseconds=microseconds), row, previous, heads)
 
     def digest(self) -> bytes:
         """SHA-256 of the body: what the next seal has as `previous`, and what KMS puts its MAC on."""
@@ -85,13 +86,13 @@ class SealStore:
         self._table = table
         self._key_id = key_id
 
-    def add(self, heads: Mapping[str, Head], *, time: datetime) -> Seal | None:
+    def add(self, heads: Mapping[str, Head], *, time: datetime, row: int) -> Seal | None:
         """Seal these heads and give the seal; None if somebody else sealed at the same time and was first.
 
         Raises `RecordTampered` if the seal before is not one that KMS vouches for: nothing is built on it.
         """
         last = self.latest()
-        seal = Seal((last.number if last else 0) + 1, time, last.digest() if last else _FIRST, heads)
+        seal = Seal((last.number if last else 0) + 1, time, row, last.digest() if last else _FIRST, heads)
         with aws_boundary():
             mac = self._kms.generate_mac(KeyId=self._key_id, MacAlgorithm="HMAC_SHA_256", Message=seal.digest())["Mac"]
             item: Any = {
@@ -119,6 +120,19 @@ class SealStore:
             return None
         (item,) = self._read([number]).values()
         return self._verified(item, number)
+
+    def older_than(self, moment: datetime) -> Seal | None:
+        """The newest seal that was made before this moment. Raises `RecordTampered`."""
+        seal = self.latest()
+        while seal is not None and seal.time >= moment:
+            if seal.number == 1:
+                return None
+            (item,) = self._read([seal.number - 1]).values() or (None,)
+            before = Seal.parse(bytes(item["seal"]["B"])) if item else None
+            if before is None or before.digest() != seal.previous:
+                raise RecordTampered
+            seal = before
+        return seal
 
     def all(self) -> Iterator[Seal]:
         """Every seal, from the first to the newest. Raises `RecordTampered` if one is missing, changed or moved.

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import Error as DatabaseError
 from django.db.models import Max, Q, QuerySet
 
-from vault.audit.chain import Break, Head, Verifier
+from vault.audit.chain import EDITED, Break, Head, Verifier
 from vault.audit.events import exported, record
 from vault.audit.seals import MAX_HEADS, Seal, SealStore
-from vault.exceptions import AuditUnavailable
+from vault.exceptions import AuditUnavailable, RecordTampered
 from vault.models import AuditEvent
 
 SEALED: Final = "audit.seal"
 _PAGE: Final = 2_000
-# An event is in the table within the time-out of its connection; clocks of several machines differ a little.
-_OVERLAP: Final = timedelta(minutes=10)
+# Many times the time-out of a connection to the audit database.
+_SETTLING: Final = timedelta(minutes=2)
+_SEAL_UNNAMED: Final = "this row says that a seal was made, and not which"
+# What the drivers and Django raise for a value that no program of ours has written.
+_UNREADABLE: Final = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
 _SEAL_GONE: Final = "the audit log says that this seal was made, and it is not in the vault's table"
 
 
@@ -34,12 +38,29 @@ class Verification:
     breaks: list[Break]
 
 
-def in_order_of_rows(events: QuerySet[AuditEvent]) -> Iterator[AuditEvent]:
-    """All of them, oldest row first. Raises `AuditUnavailable`."""
-    return _pages(events.order_by("pk"), lambda last: Q(pk__gt=last.pk))
+class Unreadable(NamedTuple):
+    """A row with a value that cannot be what was written."""
+
+    pk: int
+    chain: str
+    number: int
 
 
-def in_order_of_chains(events: QuerySet[AuditEvent]) -> Iterator[AuditEvent]:
+def export(events: QuerySet[AuditEvent]) -> Iterator[str]:
+    """Each event as a line of JSON, oldest row first.
+
+    Raises `AuditUnavailable`, and `RecordTampered` at a row that cannot be read: `verify` names it.
+    """
+    for event in _pages(events.order_by("pk"), lambda last: Q(pk__gt=last.pk)):
+        if isinstance(event, Unreadable):
+            raise RecordTampered
+        try:
+            yield json.dumps(exported(event))
+        except _UNREADABLE:
+            raise RecordTampered from None
+
+
+def in_order_of_chains(events: QuerySet[AuditEvent]) -> Iterator[AuditEvent | Unreadable]:
     """All of them chain by chain, the trunk last. Raises `AuditUnavailable`.
 
     Nothing is missed that is written meanwhile: in a chain, one event is committed before the next is begun, and on the
@@ -51,18 +72,34 @@ def in_order_of_chains(events: QuerySet[AuditEvent]) -> Iterator[AuditEvent]:
     )
 
 
-def _pages(events: QuerySet[AuditEvent], after: Callable[[AuditEvent], Q]) -> Iterator[AuditEvent]:
+def _pages(
+    events: QuerySet[AuditEvent], after: Callable[[AuditEvent | Unreadable], Q]
+) -> Iterator[AuditEvent | Unreadable]:
     """Page by page: the drivers of MySQL keep whole results in memory."""
     rest = events
     while True:
-        try:
-            page = list(rest[:_PAGE])
-        except DatabaseError:
-            raise AuditUnavailable from None
+        page = _page(rest)
         yield from page
         if len(page) < _PAGE:
             return
         rest = events.filter(after(page[-1]))
+
+
+def _page(rest: QuerySet[AuditEvent]) -> list[AuditEvent] | list[AuditEvent | Unreadable]:
+    try:
+        return list(rest[:_PAGE])
+    except DatabaseError:
+        raise AuditUnavailable from None
+    except _UNREADABLE:
+        # One of them, so each by itself.
+        return [_row(*place) for place in rest.values_list("pk", "chain", "number")[:_PAGE]]
+
+
+def _row(pk: int, chain: str, number: int) -> AuditEvent | Unreadable:
+    try:
+        return AuditEvent.objects.get(pk=pk)
+    except _UNREADABLE:
+        return Unreadable(pk, chain, number)
 
 
 def verify(store: SealStore) -> Verification:
@@ -80,10 +117,23 @@ def verify(store: SealStore) -> Verification:
     said: list[tuple[int, AuditEvent]] = []
     known = newest.number if newest else 0
     for event in in_order_of_chains(AuditEvent.objects.all()):
-        if found := verifier.check(event.pk, exported(event)):
+        if isinstance(event, Unreadable):
+            breaks.append(Break(event.pk, event.chain, event.number, EDITED))
+            verifier.pass_over(event.pk, event.chain, event.number)
+            continue
+        try:
+            found = verifier.check(event.pk, exported(event))
+        except _UNREADABLE:
+            found = Break(event.pk, event.chain, event.number, EDITED)
+            verifier.pass_over(event.pk, event.chain, event.number)
+        if found:
             breaks.append(found)
-        elif event.operation == SEALED and event.outcome == AuditEvent.Outcome.DONE and event.details["seal"] > known:
-            said.append((event.details["seal"], event))
+        elif event.operation == SEALED and event.outcome == AuditEvent.Outcome.DONE:
+            number = event.details.get("seal")
+            if not isinstance(number, int):
+                breaks.append(Break(event.pk, event.chain, event.number, _SEAL_UNNAMED))
+            elif number > known:
+                said.append((number, event))
     breaks += verifier.finish()
     if said:
         # Made meanwhile, or deleted. A seal is made before its event is written, so the log never says too much.
@@ -103,14 +153,21 @@ def _first_row_first(breaks: list[Break]) -> list[Break]:
 def seal(store: SealStore) -> list[Seal]:
     """Seal what was written since the last seal. More than one if that is more than fits into one.
 
+    By rows and not by times: a machine whose clock is wrong is sealed as well. A row may become visible after later
+    ones, though never by more than the time-out of its connection; so the look begins where a seal of some minutes ago
+    ended. Of several seals made at once, the last one alone says that it reached the end.
+
     Raises `AuditUnavailable`, `RecordTampered` if the last seal does not hold, `VaultSealed`, `VaultUnavailable`.
     """
-    last = store.latest()
     now = datetime.now(UTC)
-    heads = list(_heads_since(last.time - _OVERLAP if last else None))
+    settled = store.older_than(now - _SETTLING)
+    start = settled.row if settled else 0
+    heads, end = _heads_after(start)
     made: list[Seal] = []
-    for start in range(0, len(heads), MAX_HEADS):
-        added = store.add(dict(heads[start : start + MAX_HEADS]), time=now)
+    for first in range(0, len(heads), MAX_HEADS):
+        part = dict(heads[first : first + MAX_HEADS])
+        is_last = first + MAX_HEADS >= len(heads)
+        added = store.add(part, time=now, row=end if is_last else start)
         if added is None:
             # Somebody else is sealing. What they leave out, the next run finds.
             break
@@ -119,20 +176,26 @@ def seal(store: SealStore) -> list[Seal]:
     return made
 
 
-def _heads_since(moment: datetime | None) -> Iterator[tuple[str, Head]]:
-    """The last event of every chain that was written to since then."""
-    events = AuditEvent.objects.all() if moment is None else AuditEvent.objects.filter(time__gte=moment)
+def _heads_after(row: int) -> tuple[list[tuple[str, Head]], int]:
+    """The last event of every chain that has a later row than this one, and the last row of all."""
+    events = AuditEvent.objects.filter(pk__gt=row).order_by()
     try:
-        last = dict(events.order_by().values_list("chain").annotate(last=Max("number")))
-        for chain, number in sorted(last.items()):
-            event = AuditEvent.objects.only("digest").get(chain=chain, number=number)
-            yield chain, Head(number, event.digest)
+        end = events.aggregate(last=Max("pk"))["last"] or row
+        last = dict(events.filter(pk__lte=end).values_list("chain").annotate(last=Max("number")))
+        heads = [
+            (chain, Head(number, AuditEvent.objects.only("digest").get(chain=chain, number=number).digest))
+            for chain, number in sorted(last.items())
+        ]
     except DatabaseError:
         raise AuditUnavailable from None
+    return heads, end
 
 
 def verify_export(lines: Iterable[dict[str, Any]]) -> Verification:
-    """The same arithmetic on what `vault_audit export` wrote, without a database and without seals."""
-    verifier = Verifier()
+    """The same arithmetic on what `vault_audit export` wrote, without a database and without seals.
+
+    An export may begin in the middle; what came before it is taken as it is said to be.
+    """
+    verifier = Verifier(begins_in_the_middle=True)
     breaks = [found for line in lines if (found := verifier.check(line["row"], line))]
     return Verification(verifier.events, verifier.chains, 0, None, _first_row_first(breaks + verifier.finish()))

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AlterModelOptions(
             name='card',
-            options={'default_permissions': ('view',), 'ordering': ['-created_at', 'token'], 'permissions': [('tokenize_pan', 'Can store card numbers and use any token'), ('detokenize_pan', 'Can read card numbers'), ('search_pan', 'Can find a card by its number'), ('erase_card', 'Can erase cards'), ('manage_keys', 'Can manage the keys of the vault')], 'verbose_name': 'card', 'verbose_name_plural': 'cards'},
+            options={'default_permissions': ('view',), 'ordering': ['-created_at', 'token'], 'permissions': [('tokenize_pan', 'Can store card numbers and use any token'), ('detokenize_pan', 'Can read card numbers'), ('detokenize_unattended', 'Can read card numbers without approval (service accounts, not staff)'), ('search_pan', 'Can find a card by its number'), ('erase_card', 'Can erase cards'), ('manage_keys', 'Can manage the keys of the vault')], 'verbose_name': 'card', 'verbose_name_plural': 'cards'},
         ),
         migrations.CreateModel(
             name='AuditEvent',

@@ -13,9 +13,9 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.timezone import is_naive, make_aware
 
 from vault import alarms
-from vault.audit import audited, exported
+from vault.audit import audited
 from vault.audit.chain import EXPORTED
-from vault.audit.verification import Verification, in_order_of_rows, seal, verify, verify_export
+from vault.audit.verification import Verification, export, seal, verify, verify_export
 from vault.backend import current_vault
 from vault.exceptions import RecordTampered, VaultError
 from vault.models import AuditEvent
@@ -46,8 +46,9 @@ class Command(BaseCommand):
             with taken():
                 action(options)
         except RecordTampered:
-            alarms.sound("audit.broken", _BROKEN_SEALS)
-            raise CommandError(_BROKEN_SEALS, returncode=2) from None
+            sentence = _BROKEN if options["action"] == "export" else _BROKEN_SEALS
+            alarms.sound("audit.broken", sentence)
+            raise CommandError(sentence, returncode=2) from None
         except VaultError as error:
             raise CommandError(f"{error.message} {error.aws_answer}".strip()) from None
 
@@ -91,8 +92,8 @@ class Command(BaseCommand):
             events = events.filter(time__lt=until)
         count = 0
         with audited("audit.export", since=_text(since), until=_text(until)) as outcome:
-            for event in in_order_of_rows(events):
-                self.stdout.write(json.dumps(exported(event)))
+            for line in export(events):
+                self.stdout.write(line)
                 count += 1
             outcome["events"] = count
 

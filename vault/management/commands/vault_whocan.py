@@ -64,16 +64,19 @@ def _lines(access: Access) -> Iterator[str]:
         yield "nobody: the card is no longer on file"
         return
     able = [reader for reader in access.readers if reader.is_able]
-    others = [reader for reader in access.readers if not reader.is_able]
+    breakers = [reader for reader in access.readers if reader.by_break_glass]
+    others = [reader for reader in access.readers if not reader.is_able and not reader.by_break_glass]
     yield from _section("Can read it now", [line for reader in able for line in _reader(reader)])
+    if access.has_break_glass and access.needs_approval:
+        yield from _section(
+            "Can read it now by break-glass, which alarms", [line for reader in breakers for line in _reader(reader)]
+        )
     yield from _section("Have the right, but not now", [line for reader in others for line in _reader(reader)])
     yield from _section(
         "Cannot, but could grant it to themselves", [f"{each.name} ({each.id}): {each.by}" for each in access.granters]
     )
     if access.needs_approval:
         yield from _section("Reveal requests, without which staff see nothing", list(_requests(access)))
-        if access.has_break_glass:
-            yield "Break-glass is on: staff with the right need no approval if they declare an emergency, which alarms."
     if access.key_problem:
         yield f"AWS refused to name the principals of the card key: {access.key_problem}"
     else:
