@@ -20,11 +20,15 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from knox.models import get_token_model
 
+from billing.rights import holds_vault_rights
+from vault.alarms import sound
 from vault.audit import record
 from vault.exceptions import AuditUnavailable, VaultError
 from vault.redaction import redact
 
 _logger: Final = logging.getLogger(__name__)
+
+TOKEN_OF_VAULT: Final = "An API token was made for an account with rights of the vault."  # noqa: S105 - none itself
 
 
 # --- Sessions ------------------------------------------------------------------------------------------------------
@@ -84,8 +88,14 @@ def record_creation_intent(sender: type[Model], instance: Any, **_: Any) -> None
 
 def record_creation(sender: type[Model], instance: Any, created: bool, **_: Any) -> None:
     """The other half of `record_creation_intent`."""
-    if created:
-        record(_CREATED[sender], operation_id=instance.__dict__.pop(_ID), **_about(instance))
+    if not created:
+        return
+    about = {"operation_id": instance.__dict__.pop(_ID), **_about(instance)}
+    if sender is get_token_model() and holds_vault_rights(instance.user):
+        # Whoever holds it acts as that account, with nobody else's consent.
+        sound(_CREATED[sender], TOKEN_OF_VAULT, **about)
+    else:
+        record(_CREATED[sender], **about)
 
 
 def record_deletion(sender: type[Model], instance: Any, **_: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import allauth.usersessions.admin  # noqa: F401 - registers what is taken out again below
+import knox.admin  # noqa: F401 - the same
 from allauth.mfa.admin import AuthenticatorAdmin as AllauthAuthenticatorAdmin
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
@@ -14,13 +15,14 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import HttpRequest
+from knox.models import AuthToken
 
 from billing.users import NAMES
 from vault.admin import RefusePANSearchMixin, ViewOnlyMixin
 from vault.validators import validate_no_pan
 
 # Sessions are not here at all: deleting a row would not end one, but hide it from a deactivation.
-admin.site.unregister([User, Authenticator, UserSession])
+admin.site.unregister([User, Authenticator, UserSession, AuthToken])
 
 
 @admin.register(User)
@@ -45,3 +47,25 @@ class AuthenticatorAdmin(ViewOnlyMixin, RefusePANSearchMixin, AllauthAuthenticat
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(AllauthAuthenticatorAdmin.has_delete_permission(self, request, obj))
+
+
+@admin.register(AuthToken)
+class AuthTokenAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]
+    """Tokens of the API: listed and taken, never given.
+
+    Whoever is shown a token for any account acts as that account; `create_api_token` makes them at a shell.
+    """
+
+    list_display = ("user", "created", "expiry", "digest_start")
+    list_select_related = ("user",)
+    list_filter = ("created", "expiry")
+    search_fields = ("user__username",)
+    fields = list_display
+
+    @admin.display(description="digest")
+    def digest_start(self, token: AuthToken) -> str:
+        """As in the audit log."""
+        return str(token.digest[:16])
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)

@@ -1,0 +1,33 @@
+"""Which rights of the vault somebody holds, read anew each time: what Django keeps on a user may be of earlier."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib.auth.models import Permission
+from django.db.models import Q, QuerySet
+
+#: With these somebody sees card numbers, or lets others see them.
+DIGITS: Final = frozenset({"detokenize_pan", "approve_reveal"})
+
+
+def holds_vault_rights(user: Any) -> bool:
+    """True if the user may do more in the vault than look. A superuser holds all; so does one who is not active now."""
+    return bool(user.is_superuser) or _of_vault(user).exclude(codename__startswith="view_").exists()
+
+
+def holds_digit_rights(user: Any) -> bool:
+    """True if the user was given a right to see card numbers or to approve it, by name or by a group."""
+    return _of_vault(user).filter(codename__in=DIGITS).exists()
+
+
+def gives_digits(granted: Any) -> bool:
+    """True for such a right, and for a group that has one."""
+    if isinstance(granted, Permission):
+        return granted.content_type.app_label == "vault" and granted.codename in DIGITS
+    return bool(granted.permissions.filter(content_type__app_label="vault", codename__in=DIGITS).exists())
+
+
+def _of_vault(user: Any) -> QuerySet[Permission]:
+    held = Permission.objects.filter(content_type__app_label="vault")
+    return held.filter(Q(user=user) | Q(group__user=user))
