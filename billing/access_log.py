@@ -20,7 +20,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from knox.models import get_token_model
 
-from billing.rights import holds_vault_rights
+from billing.rights import gives_digits, holds_vault_rights
 from vault.alarms import sound
 from vault.audit import record
 from vault.exceptions import AuditUnavailable, VaultError
@@ -29,6 +29,7 @@ from vault.redaction import redact
 _logger: Final = logging.getLogger(__name__)
 
 TOKEN_OF_VAULT: Final = "An API token was made for an account with rights of the vault."  # noqa: S105 - none itself
+DIGITS_GIVEN: Final = "Somebody was given a right to see card numbers, or to approve that."
 
 
 # --- Sessions ------------------------------------------------------------------------------------------------------
@@ -143,15 +144,18 @@ def record_rights(
     for holder, granted in [(each, [instance]) for each in others] if reverse else [(instance, others)]:
         if granted:
             names = sorted(_names(granted))
-            record(
-                "rights.change",
-                outcome=outcome,
-                operation_id=operation_id,
-                subject=f"{holder._meta.model_name}:{holder.pk}",
-                added=names if verb == "add" else [],
-                removed=[] if verb == "add" else names,
-                is_vault=any(_is_of_vault(each) for each in granted),
-            )
+            about = {
+                "outcome": outcome,
+                "operation_id": operation_id,
+                "subject": f"{holder._meta.model_name}:{holder.pk}",
+                "added": names if verb == "add" else [],
+                "removed": [] if verb == "add" else names,
+                "is_vault": any(_is_of_vault(each) for each in granted),
+            }
+            if moment == "post" and verb == "add" and any(gives_digits(each) for each in granted):
+                sound("rights.change", DIGITS_GIVEN, **about)
+            else:
+                record("rights.change", **about)
 
 
 for _through in _GRANTS:

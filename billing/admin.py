@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import allauth.usersessions.admin  # noqa: F401 - registers what is taken out again below
 import knox.admin  # noqa: F401 - the same
@@ -24,6 +24,8 @@ from vault.validators import validate_no_pan
 # Sessions are not here at all: deleting a row would not end one, but hide it from a deactivation.
 admin.site.unregister([User, Authenticator, UserSession, AuthToken])
 
+_STANDING: Final = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
+
 
 @admin.register(User)
 class UserAdmin(RefusePANSearchMixin, DjangoUserAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
@@ -34,6 +36,11 @@ class UserAdmin(RefusePANSearchMixin, DjangoUserAdmin):  # type: ignore[type-arg
         if field is not None and db_field.name in NAMES:
             field.validators.insert(0, validate_no_pan)
         return field
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Nobody changes their own standing or rights: for that it takes another person."""
+        is_own = obj is not None and obj.pk == request.user.pk
+        return (*super().get_readonly_fields(request, obj), *(_STANDING if is_own else ()))
 
 
 @admin.register(Authenticator)

@@ -1,5 +1,6 @@
-"""What is made sure of whenever a user is saved, by whatever code: no card number in a name, a record of the change,
-and no access left to somebody who was deactivated.
+"""What is made sure of whenever a user is saved, by whatever code: no card number in a name, a record of the change, an
+alarm where it opens a way to card numbers, and no access left from before to somebody who was deactivated, or became
+staff, or is staff no more.
 
 Signals, against the rule of the house: sign-up, admin, commands and other people's packages save users, and none of
 them would ask a service of ours.
@@ -14,7 +15,9 @@ from django.contrib.auth.models import User
 from django.db.models.signals import post_delete, post_save, pre_save
 from django.dispatch import receiver
 
+from billing.rights import holds_digit_rights
 from billing.sessions import end_access
+from vault.alarms import sound
 from vault.audit import record
 from vault.validators import validate_no_pan
 
@@ -22,6 +25,7 @@ NAMES: Final = ("username", "email", "first_name", "last_name")
 _FLAGS: Final = ("is_active", "is_staff", "is_superuser")
 _IDENTIFIERS: Final = ("username", "email")
 _CHANGE: Final = "_billing_change"
+STANDING: Final = "An account with rights to card numbers, or to all rights, has another standing now."
 
 
 @receiver(pre_save, sender=User)
@@ -45,13 +49,28 @@ def record_outcome(instance: User, **_: Any) -> None:
     """Write down what was changed, and end what somebody had who is not active, or was not until now.
 
     The second is for a deactivation that no signal told of, such as `QuerySet.update()`: nothing revives from before.
+    Nor does a session of a customer become one of staff, whose sessions begin with a second factor.
     """
     change = instance.__dict__.pop(_CHANGE, None)
     flags = change.get("flags", {}) if change else {}
-    if not instance.is_active or "is_active" in flags:
+    if not instance.is_active or "is_active" in flags or "is_staff" in flags:
         end_access(instance)
-    if change:
-        record(**change | {"subject": f"user:{instance.pk}"})
+    if not change:
+        return
+    change |= {"subject": f"user:{instance.pk}"}
+    if _opens_a_way(instance, change):
+        sound(change.pop("operation"), STANDING, **change)
+    else:
+        record(**change)
+
+
+def _opens_a_way(user: User, change: dict[str, Any]) -> bool:
+    """True if the change is about becoming staff or a superuser, or ceasing to be, and card numbers are behind it."""
+    if change["operation"] == "user.create":
+        return user.is_superuser
+    if "is_superuser" in change["flags"]:
+        return True
+    return "is_staff" in change["flags"] and (user.is_superuser or holds_digit_rights(user))
 
 
 @receiver(post_delete, sender=User)

@@ -19,11 +19,16 @@ CONTENT = {"name": "Milk jug", "description": "Half a liter", "amount": Decimal(
 
 
 def make_user(name="ada", *rights, **fields) -> User:
-    """A user with the given rights, such as `orders.view_order`."""
+    """A user with the given rights, such as `orders.view_order`, who had them before: nothing is recorded of that."""
+    is_superuser = fields.pop("is_superuser", False)
     user = User.objects.create_user(name, f"{name}@example.com", **fields)
     for right in rights:
         app_label, codename = right.split(".")
-        user.user_permissions.add(Permission.objects.get(content_type__app_label=app_label, codename=codename))
+        permission = Permission.objects.get(content_type__app_label=app_label, codename=codename)
+        User.user_permissions.through.objects.create(user=user, permission=permission)
+    if is_superuser:
+        User.objects.filter(pk=user.pk).update(is_superuser=True)
+        user.is_superuser = True
     return user
 
 

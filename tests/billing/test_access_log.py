@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.core import mail
 from django.test import Client
 from knox.models import AuthToken
 
@@ -77,6 +78,29 @@ def test_a_right_of_a_user_is_recorded_whichever_way_it_is_given(right, way):
     assert found[3].details == {"added": [], "removed": ["vault.detokenize_pan"], "is_vault": True}
 
 
+@pytest.mark.parametrize("codename", ["detokenize_pan", "approve_reveal"])
+@pytest.mark.parametrize("way", ["user", "right", "group", "member"])
+def test_a_right_to_numbers_is_an_alarm_whichever_way_it_is_given(settings, codename, way):
+    settings.VAULT |= {"ALARM_EMAILS": ["security@example.com"]}
+    right, user, group = Permission.objects.get(codename=codename), make_user(), Group.objects.create(name="Readers")
+    {
+        "user": lambda: user.user_permissions.add(right),
+        "right": lambda: right.user_set.add(user),
+        "group": lambda: group.permissions.add(right),
+        "member": lambda: user.groups.add(Group.objects.get(name="Fraud")),
+    }[way]()
+    (alarm,) = events("rights.change", is_alarm=True)
+    assert (alarm.outcome, alarm.subject) == ("done", f"group:{group.pk}" if way == "group" else f"user:{user.pk}")
+    assert [message.subject for message in mail.outbox] == [f"[vault] {access_log.DIGITS_GIVEN}"]
+
+
+def test_taking_one_or_giving_another_is_none(right):
+    user = make_user("ada", "vault.view_card", "vault.tokenize_pan")
+    right.user_set.remove(user)
+    user.user_permissions.clear()
+    assert not events("rights.change", is_alarm=True)
+
+
 def test_the_rights_and_members_of_a_group_are_recorded(right):
     user, group = make_user(), Group.objects.create(name="Readers")
     group.permissions.add(right)
@@ -92,7 +116,7 @@ def test_the_rights_and_members_of_a_group_are_recorded(right):
 
 
 def test_a_right_that_is_none_of_the_vault_says_so():
-    make_user("ada", "orders.view_order")
+    make_user().user_permissions.add(Permission.objects.get(codename="view_order"))
     assert events("rights.change", outcome="done")[0].details["is_vault"] is False
 
 

@@ -172,6 +172,17 @@ def test_nothing_from_before_a_deactivation_revives(order, deactivate):
     assert not UserSession.objects.filter(user=staff).exists()
 
 
+@pytest.mark.parametrize("is_staff", [True, False], ids=["becomes-staff", "is-staff-no-more"])
+def test_nothing_is_left_of_before_somebody_became_staff_or_ceased_to_be(is_staff):
+    user = make_user("sam", "vault.view_card", "orders.view_order", password=PASSWORD, is_staff=not is_staff)
+    browser, api = sign_in(user), client_of(user)
+    user.is_staff = is_staff
+    user.save()
+    assert browser.get("/orders/").status_code == 302
+    assert api.get("/api/v1/orders/").status_code == 401
+    assert not UserSession.objects.filter(user=user).exists()
+
+
 def test_others_stay_signed_in(order):
     other, staff = sign_in(make_staff("olga", *RIGHTS)), make_staff()
     token = client_of(make_user("shop"))

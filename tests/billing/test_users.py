@@ -2,11 +2,13 @@
 
 import pytest
 from allauth.account.models import EmailAddress
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
+from django.core import mail
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import connections
 
+from billing.users import STANDING
 from tests.billing.people import PASSWORD, events, make_staff, outcomes, sign_in
 from tests.factories import make_user
 from vault.exceptions import AuditUnavailable
@@ -177,6 +179,43 @@ def test_a_stronger_hash_of_the_same_password_is_no_change(settings):
     sign_in(user)
     assert User.objects.get().password != before
     assert not events("password.change")
+
+
+@pytest.mark.parametrize("flag", ["is_staff", "is_superuser"])
+@pytest.mark.parametrize("before", [False, True], ids=["given", "taken"])
+@pytest.mark.parametrize("right", ["detokenize_pan", "approve_reveal"])
+def test_another_standing_of_somebody_with_a_right_to_numbers_is_an_alarm(settings, flag, before, right):
+    settings.VAULT |= {"ALARM_EMAILS": ["security@example.com"]}
+    user = make_user("ada", f"vault.{right}", **{flag: before})
+    mail.outbox.clear()
+    setattr(user, flag, not before)
+    user.save()
+    (alarm,) = events("user.change", is_alarm=True)
+    assert (alarm.outcome, alarm.details["flags"]) == ("done", {flag: not before})
+    assert [message.subject for message in mail.outbox] == [f"[vault] {STANDING}"]
+
+
+def test_a_superuser_is_an_alarm_and_a_customer_is_none():
+    User.objects.create_superuser("root", password=PASSWORD)
+    user = make_user()
+    user.is_staff = True
+    user.save()
+    assert [event.details["username"] for event in events("user.create", is_alarm=True)] == ["root"]
+    assert not events("user.change", is_alarm=True)
+
+
+@pytest.mark.parametrize("is_superuser", [False, True], ids=["staff", "superuser"])
+def test_nobody_changes_their_own_standing_or_rights(is_superuser):
+    staff = make_staff("sam", "auth.change_user", "auth.view_user", is_superuser=is_superuser)
+    rights = {right.pk for right in staff.user_permissions.all()}
+    content = {"username": "sam", "first_name": "Sam", "date_joined_0": "2026-01-01", "date_joined_1": "00:00"}
+    grab = {"is_superuser": "" if is_superuser else "on", "groups": [Group.objects.get(name="Fraud").pk], "user_permissions": []}  # fmt: skip
+    sign_in(staff).post(f"/admin/auth/user/{staff.pk}/change/", content | grab)
+    after = User.objects.get(pk=staff.pk)
+    assert after.first_name == "Sam"
+    assert (after.is_active, after.is_staff, after.is_superuser) == (True, True, is_superuser)
+    assert not after.groups.exists()
+    assert {right.pk for right in after.user_permissions.all()} == rights
 
 
 @pytest.mark.django_db(transaction=True)
