@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from ipaddress import ip_address
 from typing import Any, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.forms import LoginForm as AllauthLoginForm
+from allauth.account.forms import AddEmailForm as AllauthAddEmailForm, LoginForm as AllauthLoginForm
 from allauth.account.internal.userkit import filter_users_by_email
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
@@ -64,10 +65,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
         Raises `AuditUnavailable` if the log cannot be written: nobody signs in unseen (PCI DSS 10.2.1).
         """
-        accounts = _accounts(credentials)
-        subject = lockout.subject_of_login(credentials.get("email") or credentials.get("username") or "", accounts)
         try:
-            with lockout.attempt("sign_in", subject, accounts=accounts) as outcome:
+            with _attempt(credentials) as outcome:
                 user = self._checked(request, **credentials)
                 outcome["user"] = user.pk
         except AccessDenied as denial:
@@ -98,9 +97,21 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return user
 
 
+def _attempt(credentials: Mapping[str, Any]) -> AbstractContextManager[dict[str, Any]]:
+    if accounts := _accounts(credentials):
+        return lockout.attempt_at_each("sign_in", accounts)
+    typed = credentials.get("email") or credentials.get("username") or ""
+    return lockout.attempt("sign_in", lockout.subject_of_name(typed), accounts=[])
+
+
 def _accounts(credentials: Mapping[str, Any]) -> list[int]:
-    """The keys of the users who may be meant: the backend tries the password with each of them."""
-    found = {user.pk for user in filter_users_by_email(credentials.get("email") or "", for_login=True)}
+    """The keys of the users who may be meant: those with whom the backends try the password, and nobody else.
+
+    Not who has the address unverified where another one has it verified: so nobody is counted for what is no attempt at
+    their account.
+    """
+    names = [name for name in (credentials.get("email"), credentials.get("username")) if name]
+    found = {user.pk for name in names for user in filter_users_by_email(name, prefer_verified=True, for_login=True)}
     if username := credentials.get("username"):
         found |= set(User.objects.filter(username=username).values_list("pk", flat=True))
     return sorted(found)
@@ -113,6 +124,17 @@ class LoginForm(AllauthLoginForm):  # type: ignore[misc]
         super().__init__(*args, **options)
         # Before the field's own validators, which are about addresses.
         self.fields["login"].validators.insert(0, validate_no_pan)
+
+
+class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc]
+    """Refuses the address of somebody else, verified or not: a password would be tried with both accounts."""
+
+    def clean_email(self) -> str:
+        adapter = AccountAdapter()
+        address = adapter.clean_email(self.cleaned_data["email"].lower())
+        if any(user.pk != self.user.pk for user in filter_users_by_email(address)):
+            raise adapter.validation_error("email_taken")
+        return str(super().clean_email())
 
 
 def confirm_identity(request: HttpRequest) -> HttpResponse | None:

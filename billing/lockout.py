@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -27,14 +27,48 @@ class WrongCredentials(VaultError):
     """The password or the code is wrong."""
 
 
-def subject_of_login(typed: str, accounts: Sequence[object]) -> str:
-    """Whose attempts are counted together: those for the same accounts, or those for the same unknown name.
+class AnotherAccount(WrongCredentials):
+    """The password is that of another account with the same address."""
 
-    A keyed digest, as what people type for a name may be a password. An account has one count for all its addresses.
-    """
-    known = ",".join(sorted(str(account) for account in accounts))
-    text = f"account {known}" if known else f"name {typed.strip().casefold()}"
+
+def subject_of_account(key: object) -> str:
+    """Under which the attempts at an account are counted, whichever of its addresses is typed."""
+    return _subject(f"account {key}")
+
+
+def subject_of_name(typed: str) -> str:
+    """Under which those are counted that name nobody. A keyed digest: what people type for a name may be a password."""
+    return _subject(f"name {typed.strip().casefold()}")
+
+
+def _subject(text: str) -> str:
     return "login:" + salted_hmac("billing.lockout", text, algorithm="sha256").hexdigest()[:40]
+
+
+@contextmanager
+def attempt_at_each(operation: str, accounts: Sequence[object], **about: Any) -> Iterator[dict[str, Any]]:
+    """One `attempt` for each account that may be meant; all of them are refused if one is locked.
+
+    The block puts the key of whoever it was under "user" into what this yields. For the others it was a failure: they
+    are counted one by one, or whoever shares an address with somebody could lift or thin out the count of the other.
+    """
+    outcome: dict[str, Any] = {}
+    with ExitStack() as stack:
+        for account in accounts:
+            stack.enter_context(_attempt_at(operation, account, outcome, accounts=list(accounts), **about))
+        yield outcome
+
+
+@contextmanager
+def _attempt_at(operation: str, account: object, outcome: dict[str, Any], **about: Any) -> Iterator[None]:
+    try:
+        with attempt(operation, subject_of_account(account), **about) as own:
+            yield
+            _take(outcome, own, account)
+    except AnotherAccount:
+        # What the block raised itself goes on its way: this is about the end of one that went well.
+        if "user" not in outcome:
+            raise
 
 
 @contextmanager
@@ -55,6 +89,12 @@ def attempt(operation: str, subject: str, **about: Any) -> Iterator[dict[str, An
         if is_locked(operation, subject):
             _report(operation, subject)
         raise
+
+
+def _take(outcome: dict[str, Any], own: dict[str, Any], account: object) -> None:
+    if outcome.get("user") != account:
+        raise AnotherAccount
+    own["user"] = account
 
 
 def _refuse_locked(operation: str, subject: str, operation_id: str) -> None:

@@ -132,6 +132,68 @@ def test_all_addresses_of_an_account_are_one():
     assert lockout.SENTENCE in post_password(Client(), user).text
 
 
+def claim(user, other, *, verified=False):
+    """Somebody says that the address of another one is theirs; not by the form, which refuses that."""
+    EmailAddress.objects.create(user=user, email=other.email, verified=verified)
+
+
+def test_who_claims_an_address_does_not_reset_the_count_of_its_owner():
+    user, other = make_user(password=PASSWORD), make_user("eve", password="eve's own password")
+    fail(user, 9)
+    claim(other, user)
+    fail(user, 1)
+    assert lockout.SENTENCE in post_password(Client(), user).text
+    assert lockout.subject_of_account(user.pk) in {event.subject for event in events("sign_in.lock")}
+
+
+def test_who_signs_in_with_the_address_of_another_lifts_their_own_count_alone():
+    user, other = make_user(password=PASSWORD), make_user("eve", password="eve's own password")
+    claim(other, user)
+    for _ in range(2):
+        fail(user, 4)
+        client = Client()
+        post_password(client, user, "eve's own password")
+        assert client.session["_auth_user_id"] == str(other.pk)
+    # Ten times it was not the owner's password.
+    assert outcomes("sign_in", subject=lockout.subject_of_account(user.pk)) == ["intent", "failed"] * 10
+    assert lockout.SENTENCE in post_password(Client(), user).text
+
+
+def test_one_that_is_locked_refuses_all_who_share_the_address():
+    user, other = make_user(password=PASSWORD), make_user("eve", password="eve's own password")
+    fail(user, 10)
+    claim(other, user)
+    client = Client()
+    assert lockout.SENTENCE in post_password(client, user, "eve's own password").text
+    assert not is_signed_in(client)
+    assert outcomes("sign_in", subject=lockout.subject_of_account(other.pk)) in ([], ["intent", "denied"])
+
+
+def test_who_verified_the_address_is_the_only_one_meant():
+    user, other = make_user(password=PASSWORD), make_user("eve", password=PASSWORD)
+    claim(user, user, verified=True)
+    claim(other, user)
+    fail(user, 10)
+    assert is_signed_in(sign_in(other))
+    assert lockout.SENTENCE in post_password(Client(), user).text
+
+
+@pytest.mark.parametrize("verified", [True, False, None], ids=["verified", "unverified", "without a row"])
+def test_nobody_adds_the_address_of_another(verified):
+    user, other = make_user(password=PASSWORD), make_user("eve", password=PASSWORD)
+    if verified is not None:
+        claim(user, user, verified=verified)
+    page = sign_in(other).post("/accounts/email/", {"action_add": "", "email": user.email.upper()})
+    assert "already registered" in page.text
+    assert not EmailAddress.objects.filter(user=other, email=user.email).exists()
+
+
+def test_a_new_address_is_added():
+    user = make_user(password=PASSWORD)
+    sign_in(user).post("/accounts/email/", {"action_add": "", "email": "new@example.com"})
+    assert EmailAddress.objects.filter(user=user, email="new@example.com").exists()
+
+
 def test_the_password_asked_for_in_a_session_is_counted_with_the_rest():
     user = make_user(password=PASSWORD)
     client = sign_in(user)
