@@ -9,7 +9,11 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.forms import AddEmailForm as AllauthAddEmailForm, LoginForm as AllauthLoginForm
+from allauth.account.forms import (
+    AddEmailForm as AllauthAddEmailForm,
+    ChangePasswordForm as AllauthChangePasswordForm,
+    LoginForm as AllauthLoginForm,
+)
 from allauth.account.internal.userkit import filter_users_by_email
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
@@ -77,6 +81,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             return None
         return user
 
+    def reauthenticate(self, user: Any, password: str) -> bool:
+        """True for the password of the user who is signed in. Raises as `authenticate` does, and counts with it."""
+        return is_password_of(user, password, where="reauthentication")
+
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
         """What the user shows again: the second factor if they have one, and then not the password; else the password.
 
@@ -95,6 +103,25 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if user is None:
             raise lockout.WrongCredentials
         return user
+
+
+def is_password_of(user: Any, password: str, *, where: str) -> bool:
+    """True if it is; a guess counts as one at the sign-in. Raises `ValidationError` while the account is locked."""
+    subject = lockout.subject_of_account(user.pk)
+    try:
+        with lockout.attempt("sign_in", subject, accounts=[user.pk], where=where) as outcome:
+            _check_password(user, password)
+            outcome["user"] = user.pk
+    except AccessDenied:
+        raise ValidationError(lockout.SENTENCE, code="locked") from None
+    except lockout.WrongCredentials:
+        return False
+    return True
+
+
+def _check_password(user: Any, password: str) -> None:
+    if not user.is_active or not user.check_password(password):
+        raise lockout.WrongCredentials
 
 
 def _attempt(credentials: Mapping[str, Any]) -> AbstractContextManager[dict[str, Any]]:
@@ -137,6 +164,16 @@ class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc]
         return str(super().clean_email())
 
 
+class ChangePasswordForm(AllauthChangePasswordForm):  # type: ignore[misc]
+    """Counts guesses at the current password."""
+
+    def clean_oldpassword(self) -> str:
+        password = str(self.cleaned_data.get("oldpassword", ""))
+        if not is_password_of(self.user, password, where="password change"):
+            raise AccountAdapter().validation_error("enter_current_password")
+        return password
+
+
 def confirm_identity(request: HttpRequest) -> HttpResponse | None:
     """Return None if this session's user has shown within IDENTITY_FRESH_SECONDS who they are, else where to do it.
 
@@ -148,11 +185,26 @@ def confirm_identity(request: HttpRequest) -> HttpResponse | None:
     with_factor = has_second_factor(request.user)
     if settings.STAFF_MFA_REQUIRED and not with_factor:
         return set_up_second_factor(request)
-    shown_at = used_at(request, "mfa" if with_factor else "password")
-    # A time that is yet to come proves nothing.
-    if shown_at is not None and 0 <= time.time() - shown_at < settings.IDENTITY_FRESH_SECONDS:
+    if _was_just_shown(request, "mfa" if with_factor else "password"):
         return None
     return _detour(request, reauthentication_page(request.user))
+
+
+def confirm_second_factor(request: HttpRequest) -> HttpResponse | None:
+    """Return None if this session's user has just shown their second factor, or has none, else where to do it.
+
+    So that nobody takes or adds one with what was stolen or typed before there was one. Whoever has none is asked for
+    the password by allauth.
+    """
+    if not has_second_factor(request.user) or _was_just_shown(request, "mfa"):
+        return None
+    return reauthenticate(request)
+
+
+def _was_just_shown(request: HttpRequest, method: str) -> bool:
+    shown_at = used_at(request, method)
+    # A time that is yet to come proves nothing.
+    return shown_at is not None and 0 <= time.time() - shown_at < settings.IDENTITY_FRESH_SECONDS
 
 
 def set_up_second_factor(request: HttpRequest) -> HttpResponse:

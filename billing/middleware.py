@@ -15,7 +15,7 @@ from django.shortcuts import resolve_url
 from django.utils.http import urlencode
 
 from billing import accounts, sessions
-from billing.second_factor import has_second_factor, used_at
+from billing.second_factor import has_second_factor, used_at, was_just_set_up
 from vault.audit import record
 from vault.exceptions import AuditUnavailable
 from vault.middleware import unavailable
@@ -79,8 +79,25 @@ class IdleMiddleware:
         return HttpResponseRedirect(page)
 
 
+# The pages that take a second factor, add one, or what stands in for one.
+_CHANGES_OF_FACTORS: Final = frozenset(
+    {
+        "mfa_activate_totp",
+        "mfa_deactivate_totp",
+        "mfa_add_webauthn",
+        "mfa_edit_webauthn",
+        "mfa_remove_webauthn",
+        "mfa_generate_recovery_codes",
+    }
+)
+# What stands in for one is shown also where one was set up just now: the app's next code is half a minute away.
+_VIEWS_OF_CODES: Final = frozenset({"mfa_view_recovery_codes", "mfa_download_recovery_codes"})
+
+
 class SecondFactorMiddleware:
-    """Lets no staff into the admin whose session was begun without a second factor (PCI DSS 8.4)."""
+    """Lets no staff into the admin whose session was begun without a second factor (PCI DSS 8.4), and nobody change
+    their second factors who has not just shown one of them.
+    """
 
     def __init__(self, get_response: _Next) -> None:
         self.get_response = get_response
@@ -90,6 +107,11 @@ class SecondFactorMiddleware:
 
     def process_view(self, request: HttpRequest, view: Any, arguments: Any, options: Any) -> HttpResponse | None:
         match = request.resolver_match
+        if match is not None and request.user.is_authenticated:
+            if match.url_name in _CHANGES_OF_FACTORS:
+                return accounts.confirm_second_factor(request)
+            if match.url_name in _VIEWS_OF_CODES and not was_just_set_up(request):
+                return accounts.confirm_second_factor(request)
         if not settings.STAFF_MFA_REQUIRED or match is None or "admin" not in match.app_names:
             return None
         # Whoever is not signed in, or not staff, is turned away by the admin itself.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from allauth.mfa.base.forms import (
     ReauthenticateForm as AllauthReauthenticateForm,
 )
 from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import authenticator_added
 from allauth.mfa.utils import is_mfa_enabled
 from allauth.mfa.webauthn.forms import (
     AddWebAuthnForm as AllauthAddWebAuthnForm,
@@ -27,6 +29,8 @@ from allauth.mfa.webauthn.forms import (
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.db.models import Min
+from django.dispatch import receiver
 from django.forms import Field
 from django.http import HttpRequest
 from django.urls import reverse
@@ -35,7 +39,10 @@ from billing import lockout
 from vault.exceptions import AccessDenied
 from vault.validators import validate_no_pan
 
-_FACTORS: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+#: Recovery codes alone are none: they stand in for one.
+FACTORS: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+
+_SET_UP_AT: Final = "billing.set_up_at"
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
@@ -63,15 +70,32 @@ def _key(secret: str) -> bytes:
 
 
 def has_second_factor(user: Any) -> bool:
-    """True if the user set up an app or a key. Recovery codes alone are none: they stand in for one."""
-    return bool(is_mfa_enabled(user, types=list(_FACTORS)))
+    """True if the user set up an app or a key."""
+    return bool(is_mfa_enabled(user, types=list(FACTORS)))
 
 
 def used_at(request: HttpRequest, method: str = "mfa") -> float | None:
-    """When this session's user last showed a second factor, or with "password" the first one; None if never."""
+    """When this session's user last showed a second factor, or with "password" the first one; None if never.
+
+    What was shown before any factor that the user has now was set up says nothing about those.
+    """
     records = get_authentication_records(request, request.user)
     times = [record["at"] for record in records if record.get("method") == method]
+    if method == "mfa":
+        factors = Authenticator.objects.filter(user_id=request.user.pk, type__in=FACTORS)
+        oldest = factors.aggregate(oldest=Min("created_at"))["oldest"]
+        times = [at for at in times if oldest is not None and at >= oldest.timestamp()]
     return max(times, default=None)
+
+
+@receiver(authenticator_added)
+def note_set_up(request: HttpRequest, **_: Any) -> None:
+    request.session[_SET_UP_AT] = time.time()
+
+
+def was_just_set_up(request: HttpRequest) -> bool:
+    """True if a second factor was set up in this very session, as recently as identities are confirmed for."""
+    return bool(0 <= time.time() - request.session.get(_SET_UP_AT, 0) < settings.IDENTITY_FRESH_SECONDS)
 
 
 def reauthentication_page(user: Any) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
+from allauth.core import context
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
-from django.db.models.signals import pre_save
+from django.db.models.signals import post_delete, pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 from knox.models import get_token_model
 
+from billing.second_factor import FACTORS
 from vault.redaction import redact
 
 _SEEN: Final = "billing.seen"
@@ -55,6 +58,19 @@ def end_access(user: Any) -> None:
     for session in UserSession.objects.filter(user_id=user.pk):
         session.end()
     get_token_model().objects.filter(user_id=user.pk).delete()
+
+
+@receiver(post_delete, sender=Authenticator)
+def end_other_sessions(instance: Authenticator, **_: Any) -> None:
+    """End the sessions of somebody who has a second factor less, but for the one in which they gave it up themselves.
+
+    They were begun with what is lost now, or may be somebody else's.
+    """
+    if instance.type not in FACTORS:
+        return
+    own = context.request.session.session_key if context.request is not None else None
+    for session in UserSession.objects.filter(user_id=instance.user_id).exclude(session_key=own or ""):
+        session.end()
 
 
 @receiver(pre_save, sender=UserSession)

@@ -51,4 +51,7 @@ if "api" in settings.SURFACES:
 if "admin" in settings.SURFACES:
     # Through allauth's sign-in, with its rate limits and second factor, and not past it.
     admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+    # Where guesses at the current password are counted; the admin's own page would take any number.
+    change = RedirectView.as_view(pattern_name="account_change_password")
+    urlpatterns.append(_uncached(path("admin/password_change/", change)))
     urlpatterns.append(_uncached(path("admin/", admin.site.urls)))

@@ -181,7 +181,11 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 ACCOUNT_ADAPTER = "billing.accounts.AccountAdapter"
-ACCOUNT_FORMS = {"login": "billing.accounts.LoginForm", "add_email": "billing.accounts.AddEmailForm"}
+ACCOUNT_FORMS = {
+    "login": "billing.accounts.LoginForm",
+    "add_email": "billing.accounts.AddEmailForm",
+    "change_password": "billing.accounts.ChangePasswordForm",
+}
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "optional"

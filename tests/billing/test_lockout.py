@@ -203,6 +203,44 @@ def test_the_password_asked_for_in_a_session_is_counted_with_the_rest():
     assert lockout.SENTENCE in post_password(Client(), user).text
 
 
+def test_guesses_at_the_current_password_are_counted_with_the_rest():
+    user, new = make_user(password=PASSWORD), "another horse battery"
+    client, change = sign_in(user), {"password1": new, "password2": new}
+    for _ in range(10):
+        page = client.post("/accounts/password/change/", change | {"oldpassword": "wrong horse battery"})
+    assert "type your current password" in page.text
+    page = client.post("/accounts/password/change/", change | {"oldpassword": PASSWORD})
+    assert lockout.SENTENCE in page.text
+    assert outcomes("sign_in").count("failed") == 10
+    assert len(events("sign_in.lock")) == 1
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+    assert lockout.SENTENCE in post_password(Client(), user).text
+
+
+def test_the_current_password_changes_it():
+    user, new = make_user(password=PASSWORD), "another horse battery"
+    sign_in(user).post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": new, "password2": new})
+    user.refresh_from_db()
+    assert user.check_password(new)
+
+
+def test_the_admin_has_no_page_of_its_own_for_that():
+    client, new = sign_in(make_staff()), "another horse battery"
+    passwords = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+    assert client.post("/admin/password_change/", passwords).url == "/accounts/password/change/"
+    assert not events("password.change")
+
+
+def test_one_who_asks_again_for_the_password_is_not_taken_for_another_with_the_same_address():
+    user, other = make_user(password=PASSWORD), make_user("eve", password="eve's own password")
+    client = sign_in(user)
+    claim(other, user)
+    page = client.post("/accounts/reauthenticate/", {"password": "eve's own password"})
+    assert page.status_code == 200
+    assert not events("sign_in", subject=lockout.subject_of_account(other.pk))
+
+
 @pytest.mark.parametrize("where", ["at-sign-in", "in-a-session"])
 def test_ten_wrong_codes_lock_the_second_factor(where):
     staff = make_staff()

@@ -197,7 +197,7 @@ def test_a_session_is_known_whatever_began_it_and_after_its_key_has_changed(orde
     client.force_login(staff)
     client.get(ORDERS)
     new = "another horse battery"
-    client.post("/admin/password_change/", {"old_password": PASSWORD, "new_password1": new, "new_password2": new})
+    client.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": new, "password2": new})
     assert not is_over(client)
     assert UserSession.objects.filter(session_key=client.session.session_key).exists()
     by_saving(User.objects.get(pk=staff.pk))
