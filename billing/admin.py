@@ -1,4 +1,4 @@
-"""Users and their second factors in the admin. What is not changed here cannot be planted here."""
+"""Users and what gives them access in the admin. What is not changed here cannot be planted here."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from typing import Any, Final
 
 import allauth.usersessions.admin  # noqa: F401 - registers what is taken out again below
 import knox.admin  # noqa: F401 - the same
+from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
+from allauth.account.models import EmailAddress
 from allauth.mfa.admin import AuthenticatorAdmin as AllauthAuthenticatorAdmin
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import User
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin, UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.http import HttpRequest
 from knox.models import AuthToken
@@ -22,25 +24,40 @@ from vault.admin import RefusePANSearchMixin, ViewOnlyMixin
 from vault.validators import validate_no_pan
 
 # Sessions are not here at all: deleting a row would not end one, but hide it from a deactivation.
-admin.site.unregister([User, Authenticator, UserSession, AuthToken])
+admin.site.unregister([User, Authenticator, UserSession, AuthToken, Group, EmailAddress])
+
+
+class _NamesWithoutPAN:
+    """Refuses a card number in a name, before anything is looked for under it."""
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **options: Any) -> forms.Field | None:
+        field: forms.Field | None = super().formfield_for_dbfield(db_field, request, **options)  # type: ignore[misc]
+        # On the form's field and not on the model's alone: the form looks for a user of that name before it asks the
+        # model, and that look-up would be SQL.
+        if field is not None and db_field.name in (*NAMES, "name"):
+            field.validators.insert(0, validate_no_pan)
+        return field
+
 
 _STANDING: Final = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
 
 
 @admin.register(User)
-class UserAdmin(RefusePANSearchMixin, DjangoUserAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
-    def formfield_for_dbfield(self, db_field: Any, request: Any, **options: Any) -> forms.Field | None:
-        field = super().formfield_for_dbfield(db_field, request, **options)
-        # On the form's field and not on the model's alone: the form looks for a user of that name before it asks the
-        # model, and that look-up would be SQL.
-        if field is not None and db_field.name in NAMES:
-            field.validators.insert(0, validate_no_pan)
-        return field
-
+class UserAdmin(_NamesWithoutPAN, RefusePANSearchMixin, DjangoUserAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Nobody changes their own standing or rights: for that it takes another person."""
         is_own = obj is not None and obj.pk == request.user.pk
         return (*super().get_readonly_fields(request, obj), *(_STANDING if is_own else ()))
+
+
+@admin.register(Group)
+class GroupAdmin(_NamesWithoutPAN, RefusePANSearchMixin, DjangoGroupAdmin):  # type: ignore[type-arg,misc,unused-ignore]
+    """Groups of users."""
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(_NamesWithoutPAN, RefusePANSearchMixin, AllauthEmailAddressAdmin):  # type: ignore[misc]
+    """The addresses of users, which they sign in with."""
 
 
 @admin.register(Authenticator)

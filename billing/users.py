@@ -11,7 +11,8 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final
 
-from django.contrib.auth.models import User
+from allauth.account.models import EmailAddress
+from django.contrib.auth.models import Group, User
 from django.db.models.signals import post_delete, post_save, pre_save
 from django.dispatch import receiver
 
@@ -33,6 +34,18 @@ def refuse_card_number(instance: User, **_: Any) -> None:
     """Raise `ValidationError` before a name with a card number in it becomes SQL."""
     for name in NAMES:
         validate_no_pan(getattr(instance, name))
+
+
+@receiver(pre_save, sender=EmailAddress)
+def refuse_card_number_in_address(instance: EmailAddress, **_: Any) -> None:
+    """The same for the addresses that allauth keeps beside the user."""
+    validate_no_pan(instance.email)
+
+
+@receiver(pre_save, sender=Group)
+def refuse_card_number_in_group(instance: Group, **_: Any) -> None:
+    """The same for the name of a group."""
+    validate_no_pan(instance.name)
 
 
 @receiver(pre_save, sender=User)

@@ -2,6 +2,7 @@
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.core import mail
 from django.core.exceptions import ValidationError
@@ -117,6 +118,47 @@ def test_another_address_is_refused(canary, asked):
     assert digits not in page.text
     assert digits not in "".join(asked)
     assert not EmailAddress.objects.filter(email__contains=digits[:6]).exists()
+
+
+@pytest.mark.parametrize("which", ["group", "address"])
+def test_code_that_names_a_group_or_an_address_is_refused(canary, asked, which):
+    user, digits = make_user(), canary("name")
+    asked.clear()
+    for attempt in {
+        "group": [lambda: Group.objects.create(name=digits), lambda: Group(name=f"Team {digits}").save()],
+        "address": [lambda: EmailAddress.objects.create(user=user, email=f"{digits}@example.com")],
+    }[which]:
+        with pytest.raises(ValidationError) as caught:
+            attempt()
+        assert digits not in str(caught.value)
+    assert digits not in "".join(asked)
+
+
+def test_a_group_cannot_be_renamed_to_one(canary, asked):
+    group, digits = Group.objects.create(name="Readers"), canary("name")
+    group.name = digits
+    with pytest.raises(ValidationError):
+        group.save()
+    assert digits not in "".join(asked)
+
+
+@pytest.mark.parametrize("which", ["group", "address"])
+@pytest.mark.parametrize("step", ["add", "change"])
+def test_the_admin_refuses_it_there_too(canary, asked, which, step):
+    client, digits = sign_in(make_staff("boss", is_superuser=True)), canary("name")
+    group, user = Group.objects.create(name="Readers"), make_user()
+    address = EmailAddress.objects.create(user=user, email="new@example.com")
+    asked.clear()
+    page, data = {
+        "group": (f"/admin/auth/group/{group.pk}/change/", {"name": digits}),
+        "address": (f"/admin/account/emailaddress/{address.pk}/change/", {"user": user.pk, "email": f"{digits}@example.com"}),
+    }[which]  # fmt: skip
+    answer = client.post(page if step == "change" else f"{page.rsplit('/', 3)[0]}/add/", data)
+    assert answer.status_code == 200
+    assert "contains a card number" in answer.text
+    assert digits not in answer.text
+    assert digits not in "".join(asked)
+    assert not LogEntry.objects.exists()
 
 
 # --- Passwords --------------------------------------------------------------------------------------------------------
