@@ -15,7 +15,7 @@ from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models import Model
-from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 from knox.models import get_token_model
@@ -77,6 +77,8 @@ def record_process(operation: str) -> None:
 _CREATED: Final = {Authenticator: "mfa.add", get_token_model(): "token.create", Group: "group.create"}
 _DELETED: Final = {Authenticator: "mfa.remove", get_token_model(): "token.delete", Group: "group.delete"}
 _ID: Final = "_billing_operation_id"
+_LOST: Final = "_billing_lost"
+_RENAMING: Final = "_billing_renaming"
 
 
 def record_creation_intent(sender: type[Model], instance: Any, **_: Any) -> None:
@@ -101,13 +103,42 @@ def record_creation(sender: type[Model], instance: Any, created: bool, **_: Any)
 
 def record_deletion(sender: type[Model], instance: Any, **_: Any) -> None:
     """Within the transaction of the deletion, which is undone if this raises."""
-    record(_DELETED[sender], **_about(instance))
+    record(_DELETED[sender], **_about(instance), **instance.__dict__.pop(_LOST, {}))
 
 
 for _model in _CREATED:
     pre_save.connect(record_creation_intent, sender=_model)
     post_save.connect(record_creation, sender=_model)
     post_delete.connect(record_deletion, sender=_model)
+
+
+@receiver(pre_save, sender=Group)
+def record_renaming_intent(instance: Group, using: str, update_fields: frozenset[str] | None, **_: Any) -> None:
+    """Budgets and rules of purposes go by the names of groups. Raises `AuditUnavailable` before the name changes."""
+    if instance._state.adding or (update_fields is not None and "name" not in update_fields):
+        return
+    before = Group.objects.using(using).filter(pk=instance.pk).values_list("name", flat=True).first()
+    if before is None or before == instance.name:
+        return
+    names = {"name_before": redact(before), "name": redact(instance.name)}
+    change: dict[str, Any] = {"operation_id": uuid.uuid4().hex, "subject": f"group:{instance.pk}", **names}
+    instance.__dict__[_RENAMING] = change
+    record("group.change", outcome="intent", **change)
+
+
+@receiver(post_save, sender=Group)
+def record_renaming(instance: Group, **_: Any) -> None:
+    """The other half of `record_renaming_intent`."""
+    if change := instance.__dict__.pop(_RENAMING, None):
+        record("group.change", **change)
+
+
+@receiver(pre_delete, sender=Group)
+def note_what_is_lost(instance: Group, **_: Any) -> None:
+    """Rights and members, for the event of the deletion: when that is written they are gone."""
+    rights = sorted(_names(list(instance.permissions.select_related("content_type"))))
+    members = sorted(instance.user_set.values_list("pk", flat=True))
+    instance.__dict__[_LOST] = {"rights": rights, "members": members}
 
 
 def _about(instance: Any, *, is_saved: bool = True) -> dict[str, Any]:
