@@ -19,6 +19,12 @@ W_IDLE: Final = CheckWarning(
     hint="Set STAFF_IDLE_SECONDS to 900 or less (PCI DSS 8.2.8).",
     id="billing.W002",
 )
+W_FRESH: Final = CheckWarning(
+    "Who showed who they are more than 15 minutes ago can see a card number.",
+    hint="Set IDENTITY_FRESH_SECONDS to 900 or less.",
+    id="billing.W003",
+)
+_LONGEST_FRESH: Final = 15 * 60
 _LONGEST_IDLE: Final = 15 * 60
 
 
@@ -30,4 +36,6 @@ def check_sign_in(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Che
         found.append(W_SECOND_FACTOR)
     if settings.STAFF_IDLE_SECONDS > _LONGEST_IDLE:
         found.append(W_IDLE)
+    if settings.IDENTITY_FRESH_SECONDS > _LONGEST_FRESH:
+        found.append(W_FRESH)
     return found

@@ -54,6 +54,17 @@ W_DEBUG_LOGS: Final = CheckWarning(
     id="vault.W203",
 )
 
+W_ONE_PERSON: Final = CheckWarning(
+    "One person alone can see a card number.",
+    hint="Set settings.VAULT['REVEAL_APPROVAL'] to True.",
+    id="vault.W204",
+)
+W_NOBODY_TOLD: Final = CheckWarning(
+    "Nobody is mailed when there is an alarm.",
+    hint="Name somebody in settings.VAULT['ALARM_EMAILS'].",
+    id="vault.W205",
+)
+
 _KNOWN_PROBLEMS: Final = {check.msg: check for check in (E_EMBEDDED, E_REGION, E_ONE_KEY, E_PURPOSE)}
 _TALKATIVE: Final = ("boto3", "botocore", "urllib3", "dynamodb_encryption_sdk")
 _QUIET: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
@@ -105,4 +116,8 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
     loggers: Any = settings.LOGGING.get("loggers", {})
     if any(loggers.get(name, {}).get("level") not in _QUIET for name in _TALKATIVE):
         found.append(W_DEBUG_LOGS)
+    if not settings.VAULT.get("REVEAL_APPROVAL", True):
+        found.append(W_ONE_PERSON)
+    if not settings.VAULT.get("ALARM_EMAILS"):
+        found.append(W_NOBODY_TOLD)
     return found

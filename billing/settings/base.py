@@ -164,6 +164,9 @@ VAULT = {
     "ALARM_EMAILS": env.list("VAULT_ALARM_EMAILS", default=[]),
 }
 
+# How many seconds a mail server may take: requests wait for it, and in an emergency it may be what is broken.
+EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=5)
+
 # Reverse proxies in front of this process whose X-Forwarded-For entry can be believed; 0 believes none.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 

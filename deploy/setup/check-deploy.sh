@@ -11,6 +11,8 @@ exec env -i PATH="$PATH" HOME="$HOME" LANG=C.UTF-8 \
 	DATABASE_URL="mysql://billing:not-used@db.example.com:3306/billing" \
 	AUDIT_DATABASE_URL="mysql://billing_audit:not-used@db.example.com:3306/billing_audit" \
 	DATABASE_CA=/etc/ssl/certs/ca-certificates.crt \
+	EMAIL_URL="smtp+tls://billing:not-used@mail.example.com:587" \
+	VAULT_ALARM_EMAILS=security@example.com \
 	VAULT_BACKEND=aws \
 	AWS_REGION=eu-central-1 \
 	.venv/bin/python manage.py check --deploy --fail-level WARNING

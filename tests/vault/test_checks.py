@@ -12,7 +12,7 @@ from tests.vaults import SETTINGS
 from vault import checks
 from vault.fields import PANField, PANQuerySet
 
-GOOD = SETTINGS | {"BACKEND": "aws"}
+GOOD = SETTINGS | {"BACKEND": "aws", "REVEAL_APPROVAL": True, "ALARM_EMAILS": ["security@example.com"]}
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +89,19 @@ def test_loggers_that_print_data_keys_are_warned_of(settings):
     assert checks.check_deployment(None) == [checks.W_DEBUG_LOGS]
 
 
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"REVEAL_APPROVAL": False}, [checks.W_ONE_PERSON]),
+        ({"ALARM_EMAILS": []}, [checks.W_NOBODY_TOLD]),
+    ],
+    ids=["four-eyes", "nobody-told"],
+)
+def test_what_leaves_one_person_alone_with_numbers_is_warned_of(settings, change, found):
+    settings.VAULT = GOOD | change
+    assert checks.check_deployment(None) == found
+
+
 def test_the_project_is_clean():
     found = [message for message in run_checks() if message.id.startswith("vault.")]
     # Wallet is the model that does without PANQuerySet.
@@ -133,9 +146,26 @@ def test_production_refuses_the_embedded_vault_at_start():
         "DATABASE_URL": "sqlite:///:memory:",
         "AUDIT_DATABASE_URL": "sqlite:///:memory:",
         "VAULT_BACKEND": "embedded",
+        "EMAIL_URL": "smtp+tls://mail.example.com:587",
     }
     result = subprocess.run(
         [sys.executable, "manage.py", "check"], env=environment, capture_output=True, text=True, check=False
     )
     assert result.returncode == 1
     assert "vault.E002" in result.stderr
+
+
+def test_production_does_not_start_without_a_mail_server():
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DJANGO_SETTINGS_MODULE": "billing.settings.production",
+        "SECRET_KEY": "x" * 60,
+        "ALLOWED_HOSTS": "example.com",
+        "DATABASE_URL": "sqlite:///:memory:",
+        "AUDIT_DATABASE_URL": "sqlite:///:memory:",
+    }
+    result = subprocess.run(
+        [sys.executable, "manage.py", "check"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "Set the EMAIL_URL environment variable" in result.stderr
