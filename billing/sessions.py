@@ -75,5 +75,10 @@ def end_other_sessions(instance: Authenticator, **_: Any) -> None:
 
 @receiver(pre_save, sender=UserSession)
 def clean_user_agent(instance: UserSession, **_: Any) -> None:
-    """Keep card numbers out of the table: the program at the other end writes this text."""
-    instance.user_agent = redact(instance.user_agent)
+    """Keep card numbers out of the table: the program at the other end writes this text.
+
+    Allauth cuts it before; half of a number would not be recognized as one. So it is taken whole from the request.
+    """
+    whole = context.request.META.get("HTTP_USER_AGENT", "") if context.request is not None else ""
+    text = whole if whole.startswith(instance.user_agent) else instance.user_agent
+    instance.user_agent = redact(text)[: UserSession._meta.get_field("user_agent").max_length]

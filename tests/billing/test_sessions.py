@@ -216,3 +216,12 @@ def test_the_name_of_a_browser_is_no_place_for_a_card_number(canary):
     digits = canary("browser")
     sign_in(make_user(password=PASSWORD), HTTP_USER_AGENT=f"Browser {digits}")
     assert digits not in UserSession.objects.get().user_agent
+
+
+def test_a_card_number_where_the_name_is_cut_is_not_half_kept(canary):
+    digits, limit = canary("browser"), UserSession._meta.get_field("user_agent").max_length
+    name = "B" * (limit - 13) + " " + digits
+    sign_in(make_user(password=PASSWORD), HTTP_USER_AGENT=name)
+    kept = UserSession.objects.get().user_agent
+    assert digits[:7] not in kept
+    assert len(kept) <= limit

@@ -105,3 +105,12 @@ def test_what_a_page_needs_and_does_not_have_is_said(client, error):
 @pytest.mark.parametrize("error", [CardErased(), KeyError("x")])
 def test_other_errors_are_left_to_others(rf, error):
     assert UnavailableMiddleware(lambda _: HttpResponse()).process_exception(rf.get("/"), error) is None
+
+
+@pytest.mark.parametrize(
+    "form", ["{}", "fe80::1%{}", "a proxy, or so it says, that puts much before the number {}", "192.0.2.7:443"]
+)
+def test_what_is_no_address_is_not_recorded_as_one(settings, rf, canary, form):
+    settings.TRUSTED_PROXIES = 1
+    request = rf.get("/", HTTP_X_FORWARDED_FOR=form.format(canary("header")))
+    assert RequestOrigin(request).source == ("fe80::1" if "%" in form else "")
