@@ -8,7 +8,7 @@ from django.contrib.auth.models import Permission
 from django.db.models import Q, QuerySet
 
 #: With these somebody sees card numbers, or lets others see them.
-DIGITS: Final = frozenset({"detokenize_pan", "approve_reveal"})
+DIGITS: Final = frozenset({"detokenize_pan", "detokenize_unattended", "approve_reveal"})
 
 
 def holds_vault_rights(user: Any) -> bool:

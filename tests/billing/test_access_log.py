@@ -78,7 +78,7 @@ def test_a_right_of_a_user_is_recorded_whichever_way_it_is_given(right, way):
     assert found[3].details == {"added": [], "removed": ["vault.detokenize_pan"], "is_vault": True}
 
 
-@pytest.mark.parametrize("codename", ["detokenize_pan", "approve_reveal"])
+@pytest.mark.parametrize("codename", ["detokenize_pan", "detokenize_unattended", "approve_reveal"])
 @pytest.mark.parametrize("way", ["user", "right", "group", "member"])
 def test_a_right_to_numbers_is_an_alarm_whichever_way_it_is_given(settings, codename, way):
     settings.VAULT |= {"ALARM_EMAILS": ["security@example.com"]}

@@ -225,7 +225,7 @@ def test_a_stronger_hash_of_the_same_password_is_no_change(settings):
 
 @pytest.mark.parametrize("flag", ["is_staff", "is_superuser"])
 @pytest.mark.parametrize("before", [False, True], ids=["given", "taken"])
-@pytest.mark.parametrize("right", ["detokenize_pan", "approve_reveal"])
+@pytest.mark.parametrize("right", ["detokenize_pan", "detokenize_unattended", "approve_reveal"])
 def test_another_standing_of_somebody_with_a_right_to_numbers_is_an_alarm(settings, flag, before, right):
     settings.VAULT |= {"ALARM_EMAILS": ["security@example.com"]}
     user = make_user("ada", f"vault.{right}", **{flag: before})
