@@ -52,7 +52,10 @@ class UserAdmin(_NamesWithoutPAN, RefusePANSearchMixin, DjangoUserAdmin):  # typ
 
 @admin.register(Group)
 class GroupAdmin(_NamesWithoutPAN, RefusePANSearchMixin, DjangoGroupAdmin):  # type: ignore[type-arg,misc,unused-ignore]
-    """Groups of users."""
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Nobody changes the rights of a group of their own, nor its name, by which rules and budgets go."""
+        is_own = obj is not None and obj.user_set.filter(pk=request.user.pk).exists()
+        return (*super().get_readonly_fields(request, obj), *(("name", "permissions") if is_own else ()))
 
 
 @admin.register(EmailAddress)

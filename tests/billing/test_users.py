@@ -3,7 +3,7 @@
 import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core import mail
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
@@ -258,6 +258,21 @@ def test_nobody_changes_their_own_standing_or_rights(is_superuser):
     assert (after.is_active, after.is_staff, after.is_superuser) == (True, True, is_superuser)
     assert not after.groups.exists()
     assert {right.pk for right in after.user_permissions.all()} == rights
+
+
+@pytest.mark.parametrize("is_superuser", [False, True], ids=["staff", "superuser"])
+def test_nobody_changes_the_rights_of_a_group_of_their_own(is_superuser):
+    staff = make_staff("sam", "auth.change_group", "auth.view_group", is_superuser=is_superuser)
+    mine, other = Group.objects.create(name="Mine"), Group.objects.create(name="Other")
+    staff.groups.add(mine)
+    right = Permission.objects.get(codename="detokenize_pan").pk
+    client = sign_in(staff)
+    for group in (mine, other):
+        client.post(f"/admin/auth/group/{group.pk}/change/", {"name": f"{group.name} renamed", "permissions": [right]})
+    mine.refresh_from_db()
+    other.refresh_from_db()
+    assert (mine.name, mine.permissions.count()) == ("Mine", 0)
+    assert (other.name, other.permissions.count()) == ("Other renamed", 1)
 
 
 @pytest.mark.django_db(transaction=True)
