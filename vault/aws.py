@@ -94,6 +94,23 @@ def client_config(*, connect_timeout: float, read_timeout: float, max_attempts: 
     )
 
 
+def put_new(dynamodb: DynamoDBClient, *, table: str, key: str, item: Any) -> bool:
+    """Write an item where there is none under its `key` attribute; False, and nothing is written, if there is one.
+
+    Errors of AWS come as they are: see `aws_boundary`.
+    """
+    try:
+        dynamodb.put_item(
+            TableName=table,
+            Item=item,
+            ConditionExpression="attribute_not_exists(#key)",
+            ExpressionAttributeNames={"#key": key},
+        )
+    except dynamodb.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
 class _KeyIdOnDecrypt:
     """Without a KeyId, KMS opens whatever any key of the account has wrapped: a foreign item would be accepted."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import ClientError
 
-from vault.aws import aws_boundary
+from vault.aws import aws_boundary, put_new
 from vault.exceptions import TokenNotFound, VaultSealed, VaultUnavailable
 from vault.fingerprints import SECRET_BYTES, FingerprintKey
 from vault.pan import PAN
@@ -240,16 +240,7 @@ class FingerprintKeys:
                 "created_at": {"S": datetime.now(UTC).isoformat()},
                 "wrapped_key": {"B": wrapped},
             }
-            try:
-                self._dynamodb.put_item(
-                    TableName=self._table,
-                    Item=item,
-                    ConditionExpression="attribute_not_exists(#key)",
-                    ExpressionAttributeNames={"#key": PARTITION_KEY},
-                )
-            except self._dynamodb.exceptions.ConditionalCheckFailedException:
-                return False
-        return True
+            return put_new(self._dynamodb, table=self._table, key=PARTITION_KEY, item=item)
 
     def load(self) -> FingerprintKey:
         """The unwrapped key: one DynamoDB and one KMS call.

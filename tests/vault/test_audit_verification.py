@@ -14,6 +14,7 @@ from vault.audit.chain import EDITED, MISSING, REPEATED, TRUNK, UNKNOWN_CHAIN, U
 from vault.audit.events import exported
 from vault.audit.seals import Seal
 from vault.audit.verification import in_order_of_chains, seal, verify
+from vault.aws import _refuse_plaintext
 from vault.exceptions import AuditUnavailable, RecordTampered, VaultSealed
 from vault.models import AuditEvent
 
@@ -253,6 +254,24 @@ def test_a_seal_that_kms_does_not_vouch_for_is_refused(sealed, vault):
         verify(vault.seals)
     with pytest.raises(RecordTampered):
         seal(vault.seals)
+
+
+@pytest.mark.parametrize("left", [{"seal"}, {"mac"}, set()], ids=["no-mac", "no-seal", "neither"])
+def test_an_item_that_is_no_seal_is_refused(sealed, vault, left):
+    dynamodb, table = vault.session.dynamodb(), vault.config.TABLE
+    key = {"token": {"S": "audit-seal#00000001"}}
+    item = dynamodb.get_item(TableName=table, Key=key)["Item"]
+    _delete_seal(vault, 1)
+    _write_raw(vault, {name: value for name, value in item.items() if name in {"token", *left}})
+    assert run("verify")[0] == 2
+    assert run("seal")[0] == 2
+
+
+def _write_raw(vault, item):
+    """Past the guard on the wire, as somebody with the rights on the table does."""
+    raw = vault.session.dynamodb()
+    raw.meta.events.unregister("before-call", _refuse_plaintext)
+    raw.put_item(TableName=vault.config.TABLE, Item=item)
 
 
 def test_seals_hold_each_other(log, any_vault):

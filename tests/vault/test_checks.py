@@ -136,8 +136,8 @@ def test_the_shop_models_are_sound():
     assert Purchase._meta.get_field("card").check() == []
 
 
-def test_production_refuses_the_embedded_vault_at_start():
-    """As an operator would see it: a real process under production settings."""
+def checked_in_production(**more):
+    """As an operator would see it: a real process under production settings, with more or fewer than it needs."""
     environment = {
         "PATH": os.environ["PATH"],
         "DJANGO_SETTINGS_MODULE": "billing.settings.production",
@@ -145,27 +145,19 @@ def test_production_refuses_the_embedded_vault_at_start():
         "ALLOWED_HOSTS": "example.com",
         "DATABASE_URL": "sqlite:///:memory:",
         "AUDIT_DATABASE_URL": "sqlite:///:memory:",
-        "VAULT_BACKEND": "embedded",
-        "EMAIL_URL": "smtp+tls://mail.example.com:587",
     }
-    result = subprocess.run(
-        [sys.executable, "manage.py", "check"], env=environment, capture_output=True, text=True, check=False
+    return subprocess.run(
+        [sys.executable, "manage.py", "check"], env=environment | more, capture_output=True, text=True, check=False
     )
+
+
+def test_production_refuses_the_embedded_vault_at_start():
+    result = checked_in_production(VAULT_BACKEND="embedded", EMAIL_URL="smtp+tls://mail.example.com:587")
     assert result.returncode == 1
     assert "vault.E002" in result.stderr
 
 
 def test_production_does_not_start_without_a_mail_server():
-    environment = {
-        "PATH": os.environ["PATH"],
-        "DJANGO_SETTINGS_MODULE": "billing.settings.production",
-        "SECRET_KEY": "x" * 60,
-        "ALLOWED_HOSTS": "example.com",
-        "DATABASE_URL": "sqlite:///:memory:",
-        "AUDIT_DATABASE_URL": "sqlite:///:memory:",
-    }
-    result = subprocess.run(
-        [sys.executable, "manage.py", "check"], env=environment, capture_output=True, text=True, check=False
-    )
+    result = checked_in_production()
     assert result.returncode == 1
     assert "Set the EMAIL_URL environment variable" in result.stderr

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from vault.audit.chain import TRUNK, Head
-from vault.aws import aws_boundary
+from vault.aws import aws_boundary, put_new
 from vault.exceptions import RecordTampered
 from vault.records import PARTITION_KEY
 
@@ -102,24 +102,24 @@ class SealStore:
                 "seal": {"B": seal.body()},
                 "mac": {"B": mac},
             }
-            try:
-                self._dynamodb.put_item(
-                    TableName=self._table,
-                    Item=item,
-                    ConditionExpression="attribute_not_exists(#key)",
-                    ExpressionAttributeNames={"#key": PARTITION_KEY},
-                )
-            except self._dynamodb.exceptions.ConditionalCheckFailedException:
-                return None
-        return seal
+            is_first = put_new(self._dynamodb, table=self._table, key=PARTITION_KEY, item=item)
+        return seal if is_first else None
 
     def latest(self) -> Seal | None:
         """The newest seal, after KMS has verified its MAC; None before the first. Raises `RecordTampered`."""
         number = self._latest_number()
         if number == 0:
             return None
-        (item,) = self._read([number]).values()
-        return self._verified(item, number)
+        item = self._read([number]).get(number)
+        seal = _seal_in(item, number)
+        with aws_boundary():
+            try:
+                self._kms.verify_mac(
+                    KeyId=self._key_id, MacAlgorithm="HMAC_SHA_256", Message=seal.digest(), Mac=_bytes(item, "mac")
+                )
+            except self._kms.exceptions.KMSInvalidMacException:
+                raise RecordTampered from None
+        return seal
 
     def older_than(self, moment: datetime) -> Seal | None:
         """The newest seal that was made before this moment. Raises `RecordTampered`."""
@@ -127,9 +127,9 @@ class SealStore:
         while seal is not None and seal.time >= moment:
             if seal.number == 1:
                 return None
-            (item,) = self._read([seal.number - 1]).values() or (None,)
-            before = Seal.parse(bytes(item["seal"]["B"])) if item else None
-            if before is None or before.digest() != seal.previous:
+            number = seal.number - 1
+            before = _seal_in(self._read([number]).get(number), number)
+            if before.digest() != seal.previous:
                 raise RecordTampered
             seal = before
         return seal
@@ -147,28 +147,13 @@ class SealStore:
             numbers = range(start, min(start + _KEYS_PER_READ, newest.number + 1))
             items = self._read(numbers)
             for number in numbers:
-                if number not in items:
-                    raise RecordTampered
-                seal = Seal.parse(bytes(items[number]["seal"]["B"]))
-                if seal.number != number or seal.previous != previous:
+                seal = _seal_in(items.get(number), number)
+                if seal.previous != previous:
                     raise RecordTampered
                 previous = seal.digest()
                 yield seal
         if previous != newest.digest():
             raise RecordTampered
-
-    def _verified(self, item: Any, number: int) -> Seal:
-        seal = Seal.parse(bytes(item["seal"]["B"]))
-        if seal.number != number:
-            raise RecordTampered
-        with aws_boundary():
-            try:
-                self._kms.verify_mac(
-                    KeyId=self._key_id, MacAlgorithm="HMAC_SHA_256", Message=seal.digest(), Mac=bytes(item["mac"]["B"])
-                )
-            except self._kms.exceptions.KMSInvalidMacException:
-                raise RecordTampered from None
-        return seal
 
     def _latest_number(self) -> int:
         """Numbers have no gap, so the last one is found by doubling and halving: about 2 log n reads."""
@@ -193,6 +178,21 @@ class SealStore:
             found |= {names[item[PARTITION_KEY]["S"]]: item for item in items}
             request = answer.get("UnprocessedKeys")
         return found
+
+
+def _seal_in(item: Any, number: int) -> Seal:
+    """The seal of this number in an item. Raises `RecordTampered` if it is missing, another one, or none at all."""
+    seal = Seal.parse(_bytes(item, "seal"))
+    if seal.number != number:
+        raise RecordTampered
+    return seal
+
+
+def _bytes(item: Any, attribute: str) -> bytes:
+    try:
+        return bytes(item[attribute]["B"])
+    except (KeyError, TypeError):
+        raise RecordTampered from None
 
 
 def _name(number: int) -> str:
