@@ -15,7 +15,7 @@ from playwright.sync_api import expect, sync_playwright
 from tests.cards import NUMBERS, grouped
 from tests.factories import make_card, make_user, next_year
 from tests.leaks import Sink
-from tests.vault.identity import FRESH
+from tests.vault.admin.identity import FRESH
 from vault import services
 from vault.models import AuditEvent, RevealRequest
 from vault.pan import PAN

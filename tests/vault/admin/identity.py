@@ -2,8 +2,8 @@
 
 from django.http import HttpResponseRedirect
 
-FRESH = "tests.vault.identity.is_fresh"
-STALE = "tests.vault.identity.is_stale"
+FRESH = "tests.vault.admin.identity.is_fresh"
+STALE = "tests.vault.admin.identity.is_stale"
 SIGN_IN = "/accounts/reauthenticate/"
 
 

@@ -13,11 +13,6 @@ SEARCH = "/admin/vault/card/search/"
 
 
 @pytest.fixture
-def digits(canary):
-    return canary("stored card")
-
-
-@pytest.fixture
 def kept(wire, digits):
     card = make_card(digits)
     wire.calls.clear()

@@ -1,0 +1,90 @@
+"""Every address of the vault's own in the admin: methods, CSRF, and no card number in it."""
+
+import pytest
+from django.test import Client
+from django.urls import get_resolver, reverse
+
+from tests.factories import make_user
+from tests.vault.admin.visitors import (
+    ASKED,
+    DECIDING,
+    QUEUE,
+    READING,
+    done,
+    signed_in,
+)
+from vault import policy
+from vault.models import RevealRequest
+
+pytestmark = pytest.mark.django_db
+
+
+OWN_ADDRESSES = {
+    "vault_card_search": ("GET", "POST"),
+    "vault_card_reveal": ("POST",),
+    "vault_card_break_glass": ("POST",),
+    "vault_revealrequest_locked": ("GET",),
+    "vault_revealrequest_unlock": ("POST",),
+    "vault_revealrequest_show": ("GET", "POST"),
+    "vault_revealrequest_approve": ("POST",),
+    "vault_revealrequest_refuse": ("POST",),
+    "vault_revealrequest_review": ("POST",),
+}
+STOCK = {"changelist", "add", "change", "delete", "history"}
+
+
+def test_every_address_of_the_vault_in_the_admin_is_in_the_tables():
+    (_, admin) = get_resolver().namespace_dict["admin"]
+    names = {name for name in admin.reverse_dict if isinstance(name, str) and name.startswith("vault_")}
+    own = {name for name in names if name.rpartition("_")[2] not in STOCK}
+    assert own == set(OWN_ADDRESSES)
+
+
+def address_of(name, asked):
+    if name.startswith("vault_card_"):
+        return reverse(f"admin:{name}", args=[] if name == "vault_card_search" else [asked.card_id])
+    return reverse(f"admin:{name}", args=[] if name.endswith(("locked", "unlock")) else [asked.pk])
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("name", OWN_ADDRESSES)
+def test_other_methods_are_refused(approved, wire, name, method):
+    if method in OWN_ADDRESSES[name]:
+        return
+    everything = make_user("eve", "vault.view_card", *(f"vault.{right.value}" for right in policy.Right), is_staff=True)
+    calls = wire.calls.copy()
+    answer = signed_in(everything).generic(method, address_of(name, approved))
+    assert answer.status_code == 405
+    assert wire.calls == calls
+    assert RevealRequest.objects.get().state == "approved"
+
+
+@pytest.mark.parametrize("name", [name for name, methods in OWN_ADDRESSES.items() if "POST" in methods])
+def test_a_form_without_its_token_does_nothing(asked, ada, bob, wire, digits, name):
+    calls = wire.calls.copy()
+    for user in (ada, bob):
+        client = Client(enforce_csrf_checks=True)
+        client.force_login(user)
+        answer = client.post(address_of(name, asked), ASKED | {"note": "n", "number": digits, "confirmed": "yes"})
+        assert answer.status_code == 403
+    assert wire.calls == calls
+    assert RevealRequest.objects.get().state == "pending"
+    assert not done(*READING, *DECIDING, "search", "reveal.break_glass")
+
+
+@pytest.mark.parametrize("name", OWN_ADDRESSES)
+def test_a_number_in_the_address_is_redirected_away(asked, ada, canary, name):
+    address = address_of(name, asked)
+    answer = signed_in(ada).get(address, {"q": canary("search")})
+    assert (answer.status_code, answer["Location"]) == (302, address)
+
+
+@pytest.mark.parametrize("address", [QUEUE, "/admin/vault/auditevent/", "/admin/vault/card/"])
+@pytest.mark.parametrize("query", ["q={}", "state={}", "operation={}", "p={}", "{}=1"])
+def test_a_number_in_a_list_is_redirected_away_with_a_hint(client, canary, address, query):
+    client.force_login(
+        make_user("eve", "vault.view_card", "vault.view_revealrequest", "vault.view_auditevent", is_staff=True)
+    )
+    answer = client.get(f"{address}?{query.format(canary('search'))}")
+    assert (answer.status_code, answer["Location"]) == (302, address)
+    assert "Search by the last four digits." in client.get(address).text
