@@ -113,7 +113,7 @@ def _card_for(customer: User, method: PAN | SavedCard | Token, expires: date | N
     match method:
         case PAN():
             _require_good(expires)
-            return StoredCard.of(vault.tokenize(method, expires=expires).card)
+            return StoredCard.of(vault.tokenize(method, expires=expires, is_external=False).card)
         case SavedCard():
             if method.customer_id != customer.pk:
                 raise CardNotAvailable

@@ -216,7 +216,7 @@ class PANField(models.Field):  # type: ignore[type-arg]
         """Commit a card number to the vault; the column gets its token."""
         value = getattr(model_instance, self.attname)
         if isinstance(value, PAN):
-            value = StoredCard.of(services.tokenize(value).card)
+            value = StoredCard.of(services.tokenize(value, is_external=False).card)
             setattr(model_instance, self.attname, value)
         return value.token.text if value else None
 
@@ -372,7 +372,9 @@ class PANQuerySet(models.QuerySet[Any]):
 
 def _tokenize_attributes(field: PANField, objs: list[Any]) -> None:
     pending = [obj for obj in objs if isinstance(obj.__dict__.get(field.attname), PAN)]
-    results = services.tokenize_many([getattr(obj, field.attname) for obj in pending]) if pending else []
+    results = (
+        services.tokenize_many([getattr(obj, field.attname) for obj in pending], is_external=False) if pending else []
+    )
     for obj, result in zip(pending, results, strict=True):
         setattr(obj, field.attname, StoredCard.of(result.card))
 
@@ -381,7 +383,7 @@ def _column_values(field: PANField, value: Any) -> Mapping[str, Any]:
     """What `update()` has to write for a card: its token, and brand and last four beside it."""
     value = field.to_attribute(value)
     if isinstance(value, PAN):
-        value = StoredCard.of(services.tokenize(value).card)
+        value = StoredCard.of(services.tokenize(value, is_external=False).card)
     columns: dict[str, Any] = {field.name: value}
     if field.brand_field:
         columns[field.brand_field] = value.brand.value if value else ""

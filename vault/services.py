@@ -41,24 +41,27 @@ class Tokenization:
     status: Status
 
 
-def tokenize(pan: PAN, *, expires: date | None = None) -> Tokenization:
+def tokenize(pan: PAN, *, expires: date | None = None, is_external: bool = True) -> Tokenization:
     """Keep a card; the same number has the same token, whoever hands it in. See `tokenize_many`."""
-    return tokenize_many([pan], expires=[expires])[0]
+    return tokenize_many([pan], expires=[expires], is_external=is_external)[0]
 
 
-def tokenize_many(pans: Sequence[PAN], *, expires: Sequence[date | None] | None = None) -> list[Tokenization]:
+def tokenize_many(
+    pans: Sequence[PAN], *, expires: Sequence[date | None] | None = None, is_external: bool = True
+) -> list[Tokenization]:
     """Keep cards and return their tokens, in the order given.
 
     The vault is written before the order history: if the transaction around this call is rolled back, the card is kept
     all the same, and the next call for the number finds it. `expires` is the last day of the month on the card; a known
-    card takes a new one over.
+    card takes a new one over. Say `is_external=False` if the token goes into a `PANField` and nowhere else: then
+    `vault_fsck` takes a card that no such field refers to for one whose order was never written, and removes it.
 
     Raises `VaultUnavailable` or `VaultSealed` with nothing stored, `AuditUnavailable`, `RecordTampered`.
     """
     dates = list(expires) if expires is not None else [None] * len(pans)
     with _alarmed(), audited("tokenize", cards=len(pans)) as outcome:
         kept = current_vault().store.keep(pans)
-        results = [_remember(*each) for each in zip(pans, kept, dates, strict=True)]
+        results = [_remember(*each, is_external=is_external) for each in zip(pans, kept, dates, strict=True)]
         tokens = [result.token.text for result in results]
         outcome.update({"token": tokens[0]} if len(tokens) == 1 else {"tokens": tokens})
     return results
@@ -151,12 +154,13 @@ def _fresh(opened: OpenedCard, card: Card) -> PAN:
     return opened.record.pan
 
 
-def _remember(pan: PAN, kept: KeptCard, expires: date | None) -> Tokenization:
+def _remember(pan: PAN, kept: KeptCard, expires: date | None, *, is_external: bool) -> Tokenization:
     """Keep in SQL what may be known without opening the card."""
     card = Card.objects.filter(token=kept.token.text).first()
     if card is None:
         state = kept.written or current_vault().store.state(kept.token)
-        known = {"brand": pan.brand, "bin": pan.bin, "last4": pan.last4, "expires": expires}
+        known: dict[str, Any] = {"brand": pan.brand, "bin": pan.bin, "last4": pan.last4, "expires": expires}
+        known |= {"is_external": is_external}
         written = {"item_version": state.version, "item_digest": state.digest}
         # Another process may have been here in between; then its row stands.
         card, is_new = Card.objects.get_or_create(token=kept.token.text, defaults=known | written)

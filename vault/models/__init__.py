@@ -1,0 +1,19 @@
+"""What SQL may know: everything about a card but its number, and who did what with it."""
+
+from vault.models.cards import Card, ErasureCertificate, ItemChange
+from vault.models.events import AppendOnly, AuditEvent, AuditEventQuerySet
+from vault.models.keys import Key
+from vault.models.reveals import RevealRequest
+from vault.models.runs import Run
+
+__all__ = [
+    "AppendOnly",
+    "AuditEvent",
+    "AuditEventQuerySet",
+    "Card",
+    "ErasureCertificate",
+    "ItemChange",
+    "Key",
+    "RevealRequest",
+    "Run",
+]
