@@ -13,7 +13,7 @@ from django.utils import timezone
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
 from orders.models import Order, SavedCard, has_expired
 from vault import services as vault
-from vault.exceptions import CardErased, TokenNotFound
+from vault.exceptions import TokenNotFound
 from vault.fields import StoredCard
 from vault.pan import PAN
 from vault.tokens import Token
@@ -128,12 +128,10 @@ def _card_for(customer: User, method: PAN | SavedCard | Token, expires: date | N
 def _kept_card(token: Token, expires: date | None) -> StoredCard:
     try:
         card = vault.describe(token)
+        _require_good(expires or card.expires)
+        return StoredCard.of(vault.mark_used(token))
     except TokenNotFound:
         raise CardNotAvailable from None
-    if card.status == card.Status.ERASED:
-        raise CardErased
-    _require_good(expires or card.expires)
-    return StoredCard.of(card)
 
 
 def _require_good(expires: date | None) -> None:

@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError as NoConnection, HTTPClientError, SSLError
 
 from vault import embedded
-from vault.exceptions import PlaintextRefused, RecordTampered, VaultError, VaultSealed, VaultUnavailable
+from vault.exceptions import PlaintextRefused, RecordTampered, Tampering, VaultError, VaultSealed, VaultUnavailable
 from vault.pan import MIN_DIGITS
 from vault.redaction import contains_pan
 
@@ -59,8 +59,13 @@ class AWSSession:
     def dynamodb(self) -> DynamoDBClient:
         return self._session.client("dynamodb", config=self._config, endpoint_url=self._endpoint_url)
 
-    def kms(self) -> KMSClient:
-        return self._session.client("kms", config=self._config, endpoint_url=self._endpoint_url)
+    def kms(self, *, decrypt_key: str = "") -> KMSClient:
+        """A client; with `decrypt_key` a Decrypt that names no key names that one."""
+        client = self._session.client("kms", config=self._config, endpoint_url=self._endpoint_url)
+        if decrypt_key:
+            # Before the session's own, which then finds that a key is named.
+            client.meta.events.register_first("before-parameter-build.kms.Decrypt", _KeyIdOnDecrypt(decrypt_key))
+        return client
 
     def key_arn(self, name: str) -> str:
         """The ARN of the KMS key that a name stands for now; raises `VaultSealed` or `VaultUnavailable`."""
@@ -249,7 +254,10 @@ _UNAVAILABLE: Final = frozenset(
         "504",
     ]
 )
-_TAMPERED: Final = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
+_TAMPERED: Final = {
+    "InvalidCiphertextException": Tampering.SIGNATURE,
+    "IncorrectKeyException": Tampering.FOREIGN_KEY,
+}
 
 
 def classify(error: BaseException) -> VaultError:
@@ -276,7 +284,7 @@ def classify(error: BaseException) -> VaultError:
 
 def _state(code: str, status: int) -> VaultError:
     if code in _TAMPERED:
-        return RecordTampered()
+        return RecordTampered(_TAMPERED[code])
     return VaultUnavailable() if code in _UNAVAILABLE or status >= 500 else VaultSealed()  # noqa: PLR2004 - HTTP
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from functools import cached_property
 
 from vault.audit import audited
 from vault.audit.seals import SealStore
 from vault.aws import AWSSession, client_config
+from vault.certificates import Notary
 from vault.conf import Backend, Materials, VaultConfig, vault_config
+from vault.fingerprint_secrets import FingerprintKeys
 from vault.fingerprints import FingerprintKey
-from vault.materials import CardMaterials, ReusedDataKey, fingerprint_materials, kms_per_item
+from vault.keylist import key_ring
+from vault.keyring import CardKey, KeyRing
+from vault.materials import CardMaterials, KeyMaterials, ReusedDataKey, fingerprint_materials, kms_per_item
 from vault.reconciliation.matching import DATA_KEY, FINGERPRINT_KEY
 from vault.records import Sealer
-from vault.store import CardStore, FingerprintKeys
+from vault.store import CardStore
 
 
 class Vault:
@@ -27,6 +32,9 @@ class Vault:
         self.config = config
         self._lock = threading.RLock()
         self._store: CardStore | None = None
+        self._ring: KeyRing | None = None
+        self._read_at = 0.0
+        self._fingerprint_keys: dict[int, FingerprintKey] = {}
 
     @cached_property
     def session(self) -> AWSSession:
@@ -61,43 +69,72 @@ class Vault:
             dynamodb=self.session.dynamodb(), kms=self.session.kms(), table=config.TABLE, key_id=config.AUDIT_KEY
         )
 
+    @cached_property
+    def notary(self) -> Notary:
+        return Notary(kms=self.session.kms(), key_id=self.config.AUDIT_KEY)
+
     @property
     def store(self) -> CardStore:
-        """The card table. The first use unwraps the fingerprint key and raises `VaultError` if that is refused."""
+        """The card table, with the keys that are on the list. Raises `VaultError` if it cannot be opened.
+
+        The first use unwraps the fingerprint key. The list is read again after KEYS_MAX_AGE.
+        """
         with self._lock:
-            if self._store is None:
-                self._store = self._build_store()
+            if self._store is None or self._read_at + self.config.KEYS_MAX_AGE <= time.monotonic():
+                self.reload_keys()
+            assert self._store is not None  # noqa: S101 - for the type checker
             return self._store
 
-    def unwrap_fingerprint_key(self) -> FingerprintKey:
+    def reload_keys(self) -> bool:
+        """Read the list of keys now; True if it changed since this process last did."""
+        with self._lock:
+            ring = key_ring(self.config)
+            has_changed = ring != self._ring
+            if has_changed or self._store is None:
+                self._store = self._build_store(ring)
+            self._ring, self._read_at = ring, time.monotonic()
+            return has_changed
+
+    def unwrap_fingerprint_key(self, version: int = 1) -> FingerprintKey:
         """The fingerprint key, asked of KMS. CloudTrail has the Decrypt, so the audit log has it too."""
         with audited(FINGERPRINT_KEY):
-            return self.fingerprint_keys.load()
+            return self.fingerprint_keys.load(version)
 
-    def _build_store(self) -> CardStore:
+    def _build_store(self, ring: KeyRing) -> CardStore:
         config = self.config
-        kms = self.session.kms()
-        fingerprint_key = self.unwrap_fingerprint_key()
+        for version in ring.recognized:
+            if version not in self._fingerprint_keys:
+                self._fingerprint_keys[version] = self.unwrap_fingerprint_key(version)
+        prints = {version: self._fingerprint_keys[version] for version in ring.recognized}
         card_materials = CardMaterials(
-            per_item=kms_per_item(kms=kms, key_id=config.CARD_KEY, session=self.session.botocore),
-            reused=ReusedDataKey(
-                kms=kms,
-                key_id=config.CARD_KEY,
-                table=config.TABLE,
-                max_age=config.DATA_KEY_MAX_AGE,
-                max_items=config.DATA_KEY_MAX_ITEMS,
-                unwrapping=lambda: audited(DATA_KEY),
-            ),
+            keys={key.id: self._materials(key) for key in ring.opening},
+            sealing=ring.sealing.id,
             seal_with_reused=config.MATERIALS is Materials.REUSED,
         )
         return CardStore(
             dynamodb=self.session.dynamodb(),
             table=config.TABLE,
-            fingerprint_key=fingerprint_key,
+            ring=ring,
+            fingerprint_keys=prints,
             sealer=Sealer(
                 table=config.TABLE,
                 card_materials=card_materials,
-                fingerprint_materials=fingerprint_materials(fingerprint_key),
+                fingerprint_materials={version: fingerprint_materials(key) for version, key in prints.items()},
+            ),
+        )
+
+    def _materials(self, key: CardKey) -> KeyMaterials:
+        config = self.config
+        kms = self.session.kms(decrypt_key=key.name)
+        return KeyMaterials(
+            per_item=kms_per_item(kms=kms, key_id=key.name, session=self.session.botocore),
+            reused=ReusedDataKey(
+                kms=kms,
+                key_id=key.name,
+                table=config.TABLE,
+                max_age=config.DATA_KEY_MAX_AGE,
+                max_items=config.DATA_KEY_MAX_ITEMS,
+                unwrapping=lambda: audited(DATA_KEY),
             ),
         )
 

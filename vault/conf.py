@@ -35,6 +35,11 @@ class Materials(StrEnum):
 class VaultConfig:
     """Every setting of the vault. Times are in seconds. Raises `ImproperlyConfigured` for what it does not know.
 
+    KEYS_MAX_AGE is how long a process works with the list of keys that it read. A key is due for rotation after
+    CRYPTOPERIOD_DAYS. A card is kept for RETENTION_AFTER_EXPIRY months after it expires or, where its expiry is not
+    known, for RETENTION_AFTER_USE months after it was last used. A card that nothing refers to may be that of an order
+    which is being placed, until it is ORPHAN_GRACE old.
+
     A purpose may be named by everybody with the right, unless PURPOSE_RULES says something of it; see `PurposeRule`.
     The budgets are cards per actor and hour; GROUP_BUDGETS has other ones for reading, by the name of a group.
     CONFIRM_IDENTITY names a function that is given a request and returns None if its user has just shown who they are,
@@ -55,6 +60,12 @@ class VaultConfig:
     MATERIALS: Materials = Materials.PER_ITEM
     DATA_KEY_MAX_AGE: int = 300
     DATA_KEY_MAX_ITEMS: int = 10_000
+    KEYS_MAX_AGE: int = 60
+    CRYPTOPERIOD_DAYS: int = 365
+    RETENTION_AFTER_EXPIRY: int = 18
+    RETENTION_AFTER_USE: int = 36
+    ORPHAN_GRACE: int = 24 * 3600
+    VERIFY_EVERY_DAYS: int = 92
     CONNECT_TIMEOUT: float = 1.0
     READ_TIMEOUT: float = 3.0
     MAX_ATTEMPTS: int = 4
@@ -152,6 +163,12 @@ _CONVERTERS: Final[dict[str, Any]] = {
     "EMBEDDED_ALLOWED": bool,
     "DATA_KEY_MAX_AGE": int,
     "DATA_KEY_MAX_ITEMS": int,
+    "KEYS_MAX_AGE": int,
+    "CRYPTOPERIOD_DAYS": int,
+    "RETENTION_AFTER_EXPIRY": int,
+    "RETENTION_AFTER_USE": int,
+    "ORPHAN_GRACE": int,
+    "VERIFY_EVERY_DAYS": int,
     "CONNECT_TIMEOUT": float,
     "READ_TIMEOUT": float,
     "MAX_ATTEMPTS": int,

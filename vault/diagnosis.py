@@ -13,7 +13,7 @@ from vault.conf import Backend
 from vault.exceptions import RecordTampered, VaultError, VaultSealed
 from vault.pan import PAN
 from vault.reconciliation.matching import CHECK
-from vault.records import CardRecord
+from vault.tokens import Token
 
 _HINTS: Final = {
     "AccessDeniedException": "The role in use lacks this right. See the policy in docs/aws.md.",
@@ -85,7 +85,7 @@ class _Probe:
         self._vault = vault
         body = "9" + "".join(random.choice("0123456789") for _ in range(14))  # noqa: S311 - not a secret
         self._pan = next(pan for digit in "0123456789" if (pan := _valid(body + digit)))
-        self._record: CardRecord
+        self._token: Token
 
     def keep(self) -> None:
         (kept,) = self._vault.store.keep([self._pan])
@@ -98,12 +98,11 @@ class _Probe:
     def open(self) -> None:
         with audited(CHECK, token=self._token.text, cards=1):
             (opened,) = self._vault.store.open([self._token])
-        self._record = opened.record
-        if self._record.pan != self._pan:
+        if opened.record.pan != self._pan:
             raise RecordTampered
 
     def delete(self) -> None:
-        self._vault.store.delete(self._record)
+        self._vault.store.remove(self._token, pan=self._pan)
 
 
 def _valid(digits: str) -> PAN | None:

@@ -131,8 +131,54 @@ class DetokenizationDenied(AccessDenied):
     """This actor may not read card numbers for this purpose."""
 
 
+class Tampering(StrEnum):
+    """What is wrong with a stored item; the value is the stable code, `message` the sentence for people."""
+
+    SIGNATURE = "signature"
+    OLDER = "older"
+    OTHER_CARD = "other_card"
+    FOREIGN_KEY = "foreign_key"
+    UNRECORDED = "unrecorded"
+
+    @property
+    def message(self) -> str:
+        return _TAMPERING_MESSAGES[self]
+
+
+_TAMPERING_MESSAGES = {
+    Tampering.SIGNATURE: "The stored card failed its integrity check.",
+    Tampering.OLDER: "The stored card failed its integrity check: an older state of it was put back.",
+    Tampering.OTHER_CARD: "The stored card failed its integrity check: another card's item lies in its place.",
+    Tampering.FOREIGN_KEY: "The stored card failed its integrity check: it was sealed under a key that is not listed.",
+    Tampering.UNRECORDED: "The stored card failed its integrity check: it is not the state that was last written.",
+}
+
+
 class RecordTampered(VaultError):
     """The stored card failed its integrity check."""
+
+    def __init__(self, kind: Tampering = Tampering.SIGNATURE) -> None:
+        self.kind = kind
+        super().__init__()
+
+    @property
+    def message(self) -> str:
+        return self.kind.message
+
+    def __reduce__(self) -> tuple[type, tuple[Tampering]]:  # type: ignore[override]
+        return type(self), (self.kind,)
+
+
+class OnHold(VaultError):
+    """The card is under legal hold and cannot be erased."""
+
+
+class KeyInUse(VaultError):
+    """Items are still under this key. Run vault_reencrypt until none is left."""
+
+
+class KeyListTooYoung(VaultError):
+    """Some processes may still work with the list of keys as it was before. Wait a little and try again."""
 
 
 class NotTokenized(VaultError, TypeError):

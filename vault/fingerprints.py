@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from vault.pan import PAN
 
 SECRET_BYTES: Final = 32
+_FORM: Final = re.compile(r"fp([1-9][0-9]{0,8})_[0-9a-f]{64}", re.ASCII)
 
 
 def derive(secret: bytes, *, use: bytes) -> bytes:
@@ -34,3 +36,9 @@ class FingerprintKey:
         """`fp<version>_` and the HMAC-SHA-256 of the whole number in hex: 68 characters (PCI DSS 3.5.1.1)."""
         key = derive(self.secret, use=b"fingerprint")
         return f"fp{self.version}_{hmac.digest(key, pan.expose().encode('ascii'), 'sha256').hex()}"
+
+
+def version_of(fingerprint: str) -> int | None:
+    """The version of the key that a fingerprint was made under; None for a text that is no fingerprint."""
+    match = _FORM.fullmatch(fingerprint)
+    return int(match.group(1)) if match else None

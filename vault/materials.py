@@ -6,7 +6,7 @@ import base64
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -21,13 +21,15 @@ from dynamodb_encryption_sdk.material_providers.static import StaticCryptographi
 from dynamodb_encryption_sdk.materials.raw import RawDecryptionMaterials, RawEncryptionMaterials
 from dynamodb_encryption_sdk.structures import EncryptionContext
 
+from vault.exceptions import RecordTampered, Tampering
 from vault.fingerprints import FingerprintKey, derive
+from vault.keyring import KEY_MARK
 
 if TYPE_CHECKING:
     from botocore.session import Session
     from mypy_boto3_kms import KMSClient
 
-__all__ = ["CardMaterials", "Provider", "ReusedDataKey", "fingerprint_materials", "kms_per_item"]
+__all__ = ["CardMaterials", "KeyMaterials", "Provider", "ReusedDataKey", "fingerprint_materials", "kms_per_item"]
 
 # The encryption client publishes no types, so to the type checker a provider is anything.
 Provider: TypeAlias = CryptographicMaterialsProvider
@@ -123,7 +125,8 @@ class ReusedDataKey(CryptographicMaterialsProvider):  # type: ignore[misc]
         return RawEncryptionMaterials(
             signing_key=key.signing,
             encryption_key=key.encryption,
-            material_description={_WRAPPED_KEY: key.wrapped, _REUSED_MARK: "1"},
+            material_description=encryption_context.material_description
+            | {_WRAPPED_KEY: key.wrapped, _REUSED_MARK: "1"},
         )
 
     def decryption_materials(self, encryption_context: EncryptionContext) -> RawDecryptionMaterials:
@@ -159,19 +162,37 @@ def _subkey(secret: bytes, use: bytes) -> bytes:
     return HKDF(algorithm=hashes.SHA256(), length=_KEY_BYTES, salt=None, info=b"vault card " + use).derive(secret)
 
 
-class CardMaterials(CryptographicMaterialsProvider):  # type: ignore[misc]
-    """Seals by the strategy that the operator chose, and opens what either of the two has sealed."""
+@dataclass(frozen=True, slots=True)
+class KeyMaterials:
+    """Both strategies under one KMS key."""
 
-    def __init__(self, *, per_item: Provider, reused: Provider, seal_with_reused: bool) -> None:
-        self._per_item = per_item
-        self._reused = reused
-        self._sealing = reused if seal_with_reused else per_item
+    per_item: Provider
+    reused: Provider
+
+
+class CardMaterials(CryptographicMaterialsProvider):  # type: ignore[misc]
+    """Seals under one KMS key of a list by the strategy that the operator chose; opens what any of the list sealed.
+
+    Opening raises `RecordTampered` for an item that names a key which is not on the list (PCI DSS 3.7.7).
+
+    :param keys: by what stands in their items; see `CardKey.id`
+    """
+
+    def __init__(self, *, keys: Mapping[str, KeyMaterials], sealing: str, seal_with_reused: bool) -> None:
+        self._keys = keys
+        self._sealing_id = sealing
+        self._sealing = keys[sealing].reused if seal_with_reused else keys[sealing].per_item
 
     def encryption_materials(self, encryption_context: EncryptionContext) -> RawEncryptionMaterials:
+        if self._sealing_id:
+            encryption_context.material_description[KEY_MARK] = self._sealing_id
         return self._sealing.encryption_materials(encryption_context)
 
     def decryption_materials(self, encryption_context: EncryptionContext) -> RawDecryptionMaterials:
         # The description is not signed. Changing it picks the wrong keys, and the signature then fails.
-        is_reused = _REUSED_MARK in encryption_context.material_description
-        provider = self._reused if is_reused else self._per_item
+        description = encryption_context.material_description
+        key = self._keys.get(description.get(KEY_MARK, ""))
+        if key is None:
+            raise RecordTampered(Tampering.FOREIGN_KEY)
+        provider = key.reused if _REUSED_MARK in description else key.per_item
         return provider.decryption_materials(encryption_context)

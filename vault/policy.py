@@ -37,6 +37,7 @@ class Right(StrEnum):
     UNATTENDED = "detokenize_unattended"
     SEARCH = "search_pan"
     ERASE = "erase_card"
+    HOLD = "hold_card"
     APPROVE = "approve_reveal"
     VIEW_REVEALS = "view_revealrequest"
     VIEW_AUDIT = "view_auditevent"

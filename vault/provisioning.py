@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from vault.aws import aws_boundary
 from vault.conf import VaultConfig
 from vault.exceptions import VaultError
+from vault.fingerprint_secrets import FingerprintKeys
 from vault.records import PARTITION_KEY
-from vault.store import FingerprintKeys
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -1,7 +1,8 @@
 """The form in which a card lies in DynamoDB: encrypted and signed by AWS's item encryptor before anything is sent.
 
 Schema 1 has two kinds of item under one partition key. A card item lies under its token, a fingerprint item under the
-fingerprint of the number and holds the token. What is secret is one packed attribute; everything else is signed.
+fingerprint of the number and holds the token. What is secret is one packed attribute; everything else is signed. While
+the fingerprint key is being rotated a card has several fingerprints, with a space between them in its item.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from dynamodb_encryption_sdk.encrypted import CryptoConfig
 from dynamodb_encryption_sdk.encrypted.item import decrypt_dynamodb_item, encrypt_dynamodb_item
 from dynamodb_encryption_sdk.exceptions import DynamodbEncryptionSdkError, UnwrappingError, WrappingError
 from dynamodb_encryption_sdk.identifiers import CryptoAction
+from dynamodb_encryption_sdk.internal.formatting.material_description import deserialize
 from dynamodb_encryption_sdk.structures import AttributeActions, EncryptionContext
 
-from vault.exceptions import AuditUnavailable, RecordTampered, VaultError
+from vault.exceptions import AuditUnavailable, RecordTampered, Tampering, VaultError
+from vault.fingerprints import version_of
+from vault.keyring import KEY_MARK
 from vault.materials import Provider
 from vault.pan import PAN
 from vault.tokens import Token
@@ -50,7 +54,7 @@ class CardRecord:
 
     token: Token
     pan: PAN
-    fingerprint: str
+    fingerprints: tuple[str, ...]
     created_at: datetime
     version: int = 1
 
@@ -61,7 +65,7 @@ class Sealer:
     Every failure to open is `RecordTampered`; errors of KMS reach the caller as the AWS client raised them.
     """
 
-    def __init__(self, *, table: str, card_materials: Provider, fingerprint_materials: Provider) -> None:
+    def __init__(self, *, table: str, card_materials: Provider, fingerprint_materials: Mapping[int, Provider]) -> None:
         self._table = table
         self._card_materials = card_materials
         self._fingerprint_materials = fingerprint_materials
@@ -73,7 +77,7 @@ class Sealer:
             "schema_version": {"N": str(SCHEMA_VERSION)},
             "created_at": {"S": record.created_at.isoformat()},
             "item_version": {"N": str(record.version)},
-            "fingerprint": {"S": record.fingerprint},
+            "fingerprint": {"S": " ".join(record.fingerprints)},
             SECRET: {"B": _packed(pan=record.pan.expose())},
         }
         return self._seal(item, self._card_materials)
@@ -85,26 +89,37 @@ class Sealer:
             return CardRecord(
                 token=token,
                 pan=PAN(_unpacked(plain)["pan"]),
-                fingerprint=plain["fingerprint"]["S"],
+                fingerprints=fingerprints_of(plain),
                 created_at=datetime.fromisoformat(plain["created_at"]["S"]),
                 version=int(plain["item_version"]["N"]),
             )
 
-    def seal_fingerprint(self, record: CardRecord) -> Item:
-        """The item by which the card is found again."""
+    def seal_fingerprints(self, record: CardRecord) -> list[Item]:
+        """The items by which the card is found again."""
+        return [self.seal_fingerprint(record, fingerprint) for fingerprint in record.fingerprints]
+
+    def seal_fingerprint(self, record: CardRecord, fingerprint: str) -> Item:
+        """The item by which the card is found again under one of its fingerprints."""
         item: Item = {
-            "token": {"S": record.fingerprint},
+            "token": {"S": fingerprint},
             "schema_version": {"N": str(SCHEMA_VERSION)},
             "created_at": {"S": record.created_at.isoformat()},
             SECRET: {"B": _packed(token=record.token.text)},
         }
-        return self._seal(item, self._fingerprint_materials)
+        return self._seal(item, self._fingerprint_provider(fingerprint))
 
     def open_fingerprint(self, item: Mapping[str, Any], *, fingerprint: str) -> Token:
         """The token of the card whose fingerprint item this is."""
-        plain = self._open(item, self._fingerprint_materials, key=fingerprint, attributes=FINGERPRINT_ATTRIBUTES)
+        materials = self._fingerprint_provider(fingerprint)
+        plain = self._open(item, materials, key=fingerprint, attributes=FINGERPRINT_ATTRIBUTES)
         with _tampered():
             return Token.parse(_unpacked(plain)["token"])
+
+    def _fingerprint_provider(self, fingerprint: str) -> Provider:
+        provider = self._fingerprint_materials.get(version_of(fingerprint) or 0)
+        if provider is None:
+            raise RecordTampered(Tampering.FOREIGN_KEY)
+        return provider
 
     def _seal(self, item: Item, materials: Provider) -> Item:
         try:
@@ -127,6 +142,21 @@ class Sealer:
     def _crypto_config(self, item: Item, materials: Provider) -> CryptoConfig:
         context = EncryptionContext(table_name=self._table, partition_key_name=PARTITION_KEY, attributes=item)
         return CryptoConfig(materials_provider=materials, encryption_context=context, attribute_actions=_ACTIONS)
+
+
+def fingerprints_of(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fingerprints that a card item names, as it says; true of an item that was opened."""
+    return tuple(item["fingerprint"]["S"].split(" "))
+
+
+def key_mark(item: Mapping[str, Any]) -> str:
+    """The id of the card key that an item names; empty for one of before there was a list of keys.
+
+    Raises `RecordTampered` if the material description cannot be read.
+    """
+    with _tampered():
+        description: dict[str, str] = deserialize(item[MATERIAL_DESCRIPTION])
+        return description.get(KEY_MARK, "")
 
 
 def digest(item: Mapping[str, Any]) -> str:
@@ -158,6 +188,9 @@ def _tampered() -> Iterator[None]:
         yield
     except AuditUnavailable:
         # Of unwrapping a data key; it says nothing about the item either.
+        raise
+    except RecordTampered:
+        # It knows better what is wrong.
         raise
     except VaultError:
         # A PAN or a token that does not parse was not written by the vault either.

@@ -12,15 +12,19 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 
-from vault import alarms
+from django.utils import timezone
+
+from vault import alarms, erasure
 from vault.audit import CURRENT, audited
 from vault.backend import current_vault
-from vault.exceptions import CardErased, RecordTampered, TokenNotFound
-from vault.models import Card, RevealRequest
+from vault.exceptions import CardErased, RecordTampered, TokenNotFound, VaultUnavailable
+from vault.models import Card, ErasureCertificate, RevealRequest
+from vault.opening import open_cards
 from vault.pan import PAN
 from vault.policy import DETOKENIZE, SEARCH, Actor, authorize_reading, authorize_search
 from vault.purposes import Purpose
-from vault.store import KeptCard, OpenedCard
+from vault.retention import retention
+from vault.store import KeptCard
 from vault.tokens import Token
 
 
@@ -71,6 +75,8 @@ def find(pan: PAN) -> Token | None:
     """The token of a card that is kept already, else None. Nothing is written but the audit event."""
     with _alarmed(), audited("find") as outcome:
         token = current_vault().store.find(pan)
+        if token and Card.objects.filter(token=token.text, status=Card.Status.ERASED).exists():
+            token = None
         outcome["token"] = token.text if token else ""
     return token
 
@@ -91,9 +97,28 @@ def search(pan: PAN, *, actor: Actor | None) -> Card | None:
     with _alarmed(actor), audited(SEARCH, actor=actor, cards=1) as outcome:
         authorize_search(actor)
         token = current_vault().store.find(pan)
-        card = Card.objects.filter(token=token.text).first() if token else None
+        card = Card.objects.filter(token=token.text, status=Card.Status.ACTIVE).first() if token else None
         outcome["token"] = card.token if card else ""
     return card
+
+
+def mark_used(token: Token | str) -> Card:
+    """Note that a card is paid with once more, and describe it. Raises `TokenNotFound`, `CardErased`.
+
+    From then on it is kept as long as a card that was used just now.
+    """
+    card = describe(token)
+    if _used(card, None, is_external=False) is None:
+        raise CardErased
+    return card
+
+
+def erase(token: Token | str, *, actor: Actor | None, reason: str, is_owner: bool = False) -> ErasureCertificate:
+    """Erase a card for good, and give the certificate that proves it. See `vault.erasure.erase`.
+
+    Raises `AccessDenied`, `TokenNotFound`, `OnHold`, `AuditUnavailable`, `VaultSealed`, `VaultUnavailable`.
+    """
+    return erasure.erase(token, actor=actor, reason=reason, is_owner=is_owner)
 
 
 def detokenize(
@@ -125,16 +150,11 @@ def detokenize_many(
     about |= {"purpose": purpose.name, "reason": purpose.text}
     with _alarmed(actor, **about), audited(DETOKENIZE, actor=actor, cards=len(names), **about):
         authorize_reading(actor, purpose=purpose, tokens=names, reveal=reveal)
-        cards = Card.objects.in_bulk(names)
-        if any(name not in cards for name in names):
-            raise TokenNotFound
-        if any(cards[name].status == Card.Status.ERASED for name in names):
-            raise CardErased
-        opened = current_vault().store.open(wanted)
-        return [_fresh(each, cards[each.record.token.text]) for each in opened]
+        return open_cards(wanted)
 
 
 _TAMPERED: Final = "A stored card failed its integrity check. Nothing was given out."
+_LOOKS: Final = 3
 
 
 @contextmanager
@@ -142,32 +162,59 @@ def _alarmed(actor: object | None = CURRENT, **about: Any) -> Iterator[None]:
     """Raise an alarm for what nobody but an attacker, or a restore gone wrong, does to an item."""
     try:
         yield
-    except RecordTampered:
-        alarms.sound("card.tampered", _TAMPERED, actor=actor, **about)
+    except RecordTampered as tampered:
+        alarms.sound("card.tampered", _TAMPERED, actor=actor, kind=tampered.kind.value, **about)
         raise
-
-
-def _fresh(opened: OpenedCard, card: Card) -> PAN:
-    """An older item of the same card is validly signed; only what SQL remembers of the last write tells it apart."""
-    if (opened.state.version, opened.state.digest) != (card.item_version, card.item_digest):
-        raise RecordTampered
-    return opened.record.pan
 
 
 def _remember(pan: PAN, kept: KeptCard, expires: date | None, *, is_external: bool) -> Tokenization:
     """Keep in SQL what may be known without opening the card."""
-    card = Card.objects.filter(token=kept.token.text).first()
-    if card is None:
-        state = kept.written or current_vault().store.state(kept.token)
-        known: dict[str, Any] = {"brand": pan.brand, "bin": pan.bin, "last4": pan.last4, "expires": expires}
-        known |= {"is_external": is_external}
-        written = {"item_version": state.version, "item_digest": state.digest}
-        # Another process may have been here in between; then its row stands.
-        card, is_new = Card.objects.get_or_create(token=kept.token.text, defaults=known | written)
+    store = current_vault().store
+    for _ in range(_LOOKS):
+        card, is_new = _row(pan, kept, expires, is_external=is_external)
         if is_new:
             return Tokenization(kept.token, card, Status.CREATED)
-    if expires is None or card.expires == expires:
-        return Tokenization(kept.token, card, Status.EXISTING)
-    card.expires = expires
-    card.save(update_fields=["expires"])
-    return Tokenization(kept.token, card, Status.UPDATED)
+        if used := _used(card, expires, is_external=is_external):
+            return Tokenization(kept.token, card, used)
+        # It was erased meanwhile, or a crash cut its erasure off. What is left goes, and the number gets a new token.
+        store.remove(kept.token, pan=pan)
+        (kept,) = store.keep([pan])
+    raise VaultUnavailable
+
+
+def _row(pan: PAN, kept: KeptCard, expires: date | None, *, is_external: bool) -> tuple[Card, bool]:
+    """The row of a card, and whether it was made just now."""
+    if card := Card.objects.filter(token=kept.token.text).first():
+        return card, False
+    state = kept.written or current_vault().store.state(kept.token)
+    now = timezone.now()
+    columns = {
+        "brand": pan.brand,
+        "bin": pan.bin,
+        "last4": pan.last4,
+        "expires": expires,
+        "item_version": state.version,
+        "item_digest": state.digest,
+        "sealed_at": now,
+        "used_at": now,
+        "is_external": is_external,
+    }
+    columns |= retention(expires=expires, used_at=now)
+    # Another process may have been here in between; then its row stands.
+    return Card.objects.get_or_create(token=kept.token.text, defaults=columns)
+
+
+def _used(card: Card, expires: date | None, *, is_external: bool) -> Status | None:
+    """Note that a known card was handed in again, maybe with another expiry; None if it is no longer on file."""
+    status = Status.UPDATED if expires not in (None, card.expires) else Status.EXISTING
+    card.expires = expires or card.expires
+    card.used_at = timezone.now()
+    changes: dict[str, Any] = {"expires": card.expires, "used_at": card.used_at}
+    changes |= retention(expires=card.expires, used_at=card.used_at)
+    if is_external:
+        changes["is_external"] = True
+    # Conditional, and behind the lock of an erasure: a card is erased or used, and never used after it was erased.
+    is_used = Card.objects.filter(token=card.token, status=Card.Status.ACTIVE).update(**changes)
+    for name, value in changes.items():
+        setattr(card, name, value)
+    return status if is_used else None

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import ClientError
 
-from vault.aws import aws_boundary, put_new
-from vault.exceptions import TokenNotFound, VaultSealed, VaultUnavailable
-from vault.fingerprints import SECRET_BYTES, FingerprintKey
+from vault.aws import aws_boundary, classify
+from vault.exceptions import RecordTampered, Tampering, TokenNotFound, VaultUnavailable
+from vault.fingerprints import FingerprintKey, version_of
+from vault.keyring import KeyRing
 from vault.pan import PAN
-from vault.records import PARTITION_KEY, SCHEMA_VERSION, CardRecord, Item, Sealer, digest
+from vault.records import (
+    PARTITION_KEY,
+    CardRecord,
+    Item,
+    Sealer,
+    digest,
+    fingerprints_of,
+    key_mark,
+)
 from vault.tokens import Token
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_kms import KMSClient
 
-# Limits of DynamoDB: 100 keys in a BatchGetItem, 100 actions in a TransactWriteItems; a card takes two.
+# Limits of DynamoDB: 100 keys in a BatchGetItem, 100 actions in a TransactWriteItems.
 _KEYS_PER_READ: Final = 100
-_CARDS_PER_WRITE: Final = 50
+_ACTIONS_PER_WRITE: Final = 100
+_ITEMS_PER_PAGE: Final = 100
 _ATTEMPTS: Final = 6
 _FIRST_PAUSE: Final = 0.02  # seconds
 
@@ -46,7 +55,11 @@ class ItemState:
 
     @classmethod
     def of(cls, item: Item) -> ItemState:
-        return cls(version=int(item["item_version"]["N"]), digest=digest(item))
+        """Raises `RecordTampered` for an item that has no version."""
+        try:
+            return cls(version=int(item["item_version"]["N"]), digest=digest(item))
+        except (KeyError, TypeError, ValueError):
+            raise RecordTampered from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +78,38 @@ class OpenedCard:
     state: ItemState
 
 
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A card sealed anew and not yet written: what it replaces, and what it will be.
+
+    :param added: fingerprint items that the card does not have yet
+    :param removed: fingerprints by which it is not found any more
+    """
+
+    token: Token
+    before: ItemState
+    after: ItemState
+    item: Item
+    added: tuple[Item, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Items of a scan, and the key after which the next page begins; empty when there is none."""
+
+    items: list[Item]
+    last: str
+
+
 class CardStore:
     """Keeps cards in one DynamoDB table, each number once.
 
     It takes and gives `PAN`s, and only sealed items leave it. Every refusal is a `VaultError`; `VaultUnavailable` is
     the one worth another try. Safe to share between threads.
 
+    :param ring: which keys seal, and which fingerprints are written and looked up
+    :param fingerprint_keys: by version; those of the ring are among them
     :param sleep: waits for seconds; tests give their own
     """
 
@@ -80,97 +119,240 @@ class CardStore:
         dynamodb: DynamoDBClient,
         table: str,
         sealer: Sealer,
-        fingerprint_key: FingerprintKey,
+        ring: KeyRing,
+        fingerprint_keys: Mapping[int, FingerprintKey],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
         self._sealer = sealer
-        self._fingerprint_key = fingerprint_key
+        self._ring = ring
+        self._written = [fingerprint_keys[version] for version in ring.written]
+        self._recognized = [fingerprint_keys[version] for version in ring.recognized]
         self._sleep = sleep
+
+    # --- Cards ---------------------------------------------------------------------------------------------------
 
     def keep(self, pans: Sequence[PAN]) -> list[KeptCard]:
         """Keep every card and say under which token, in the order given.
 
-        One number has one token, however many processes keep it at once: card item and fingerprint item are written in
+        One number has one token, however many processes keep it at once: card item and fingerprint items are written in
         one conditional transaction, so that a race has one winner and leaves no orphan. A write whose answer was lost
         is found by the next look, as a card that is kept already.
         """
-        fingerprints = [self._fingerprint_key.fingerprint(pan) for pan in pans]
-        wanted = dict(zip(fingerprints, pans, strict=True))
-        kept: dict[str, KeptCard] = {}
+        kept: dict[PAN, KeptCard] = {}
         for _ in self._attempts():
-            kept |= self._look_up([fingerprint for fingerprint in wanted if fingerprint not in kept])
-            missing = {fingerprint: pan for fingerprint, pan in wanted.items() if fingerprint not in kept}
-            kept |= self._write(missing)
-            if len(kept) == len(wanted):
+            kept |= self._look_up([pan for pan in dict.fromkeys(pans) if pan not in kept])
+            kept |= self._write([pan for pan in dict.fromkeys(pans) if pan not in kept])
+            if all(pan in kept for pan in pans):
                 break
-        return [kept[fingerprint] for fingerprint in fingerprints]
+        return [kept[pan] for pan in pans]
 
     def find(self, pan: PAN) -> Token | None:
         """The token of a card that is kept already, else None. Writes nothing and needs no right on the card key."""
-        fingerprint = self._fingerprint_key.fingerprint(pan)
-        found = self._look_up([fingerprint]).get(fingerprint)
-        return found.token if found else None
+        return self.find_many([pan])[0]
+
+    def find_many(self, pans: Sequence[PAN]) -> list[Token | None]:
+        """The tokens of cards that are kept already, in the order given. See `find`."""
+        found = self._look_up(dict.fromkeys(pans))
+        return [found[pan].token if pan in found else None for pan in pans]
 
     def open(self, tokens: Sequence[Token]) -> list[OpenedCard]:
         """The cards under `tokens`, decrypted, in the order given. Raises `TokenNotFound` if one is not there."""
+        items = self.read(tokens)
+        return [self.open_item(token, items.get(token)) for token in tokens]
+
+    def read(self, tokens: Sequence[Token]) -> dict[Token, Item]:
+        """The sealed items of those cards that are there."""
         items = self._read(token.text for token in tokens)
-        return [self._opened(token, items.get(token.text)) for token in tokens]
+        return {token: items[token.text] for token in tokens if token.text in items}
+
+    def open_item(self, token: Token, item: Item | None) -> OpenedCard:
+        """The card of an item that was read under `token`. Raises `RecordTampered`, and `TokenNotFound` for None."""
+        if item is None:
+            raise TokenNotFound
+        with aws_boundary():
+            try:
+                return OpenedCard(self._sealer.open_card(item, token=token), ItemState.of(item))
+            except RecordTampered as tampered:
+                if tampered.kind is Tampering.SIGNATURE and self._is_of_another(token, item):
+                    raise RecordTampered(Tampering.OTHER_CARD) from None
+                raise
+            except ClientError as error:
+                # An item that KMS does not unwrap in this place may unwrap in its own.
+                if isinstance(classify(error), RecordTampered) and self._is_of_another(token, item):
+                    raise RecordTampered(Tampering.OTHER_CARD) from None
+                raise
 
     def state(self, token: Token) -> ItemState:
         """The state of a card's item, read without opening it. Raises `TokenNotFound`."""
-        item = self._read([token.text]).get(token.text)
+        item = self.read([token]).get(token)
         if item is None:
             raise TokenNotFound
         return ItemState.of(item)
 
-    def delete(self, record: CardRecord) -> None:
-        """Remove a card and its fingerprint item, both or neither. A card that is gone already is no error."""
-        keys = (record.token.text, record.fingerprint)
-        with aws_boundary():
-            self._dynamodb.transact_write_items(
-                TransactItems=[{"Delete": {"TableName": self._table, "Key": _key(key)}} for key in keys]
-            )
+    def remove(self, token: Token, *, pan: PAN | None = None) -> int:
+        """Remove a card's item and its fingerprint items, all or none, without opening it; how many there were.
 
-    def _look_up(self, fingerprints: Iterable[str]) -> dict[str, KeptCard]:
-        items = self._read(fingerprints)
+        A fingerprint item goes if it says itself that it is of this card: what a damaged card item names may be
+        another's. Give the number where it is known, and fingerprints that the item does not name go too.
+        """
+        item = self.read([token]).get(token)
+        fingerprints = set(self._named_fingerprints(item) if item else ())
+        if pan is not None:
+            fingerprints |= {key.fingerprint(pan) for key in self._recognized}
+        keys = [fingerprint for fingerprint, owner in self.owners(fingerprints).items() if owner == token]
+        if item is not None:
+            keys.append(token.text)
+        if keys:
+            with aws_boundary():
+                self._dynamodb.transact_write_items(TransactItems=[self._delete(key) for key in keys])
+        return len(keys)
+
+    # --- Upkeep --------------------------------------------------------------------------------------------------
+
+    def scan(self, *, segment: int = 0, total_segments: int = 1, after: str = "", limit: int = _ITEMS_PER_PAGE) -> Page:
+        """One page of all items of a segment, of every kind and sealed as they are. Reads what was last written."""
+        start: Any = {"ExclusiveStartKey": _key(after)} if after else {}
+        with aws_boundary():
+            answer = self._dynamodb.scan(
+                TableName=self._table,
+                Segment=segment,
+                TotalSegments=total_segments,
+                Limit=limit,
+                ConsistentRead=True,
+                **start,
+            )
+        items: list[Any] = answer["Items"]
+        return Page(items, last=str(answer.get("LastEvaluatedKey", {}).get(PARTITION_KEY, {}).get("S", "")))
+
+    def item_count(self) -> int:
+        """About how many items the table has: DynamoDB counts them every six hours."""
+        with aws_boundary():
+            return self._dynamodb.describe_table(TableName=self._table)["Table"].get("ItemCount", 0)
+
+    def owners(self, fingerprints: Collection[str]) -> dict[str, Token | None]:
+        """Whose those fingerprint items are that are there; None if one cannot be believed."""
+        return {fingerprint: self.owner(item) for fingerprint, item in self._read(fingerprints).items()}
+
+    def owner(self, item: Item) -> Token | None:
+        """Whose a fingerprint item is; None if it cannot be believed."""
+        try:
+            return self._sealer.open_fingerprint(item, fingerprint=item[PARTITION_KEY]["S"])
+        except RecordTampered:
+            return None
+
+    def fingerprints(self, pan: PAN) -> tuple[str, ...]:
+        """The fingerprints under which the card with this number is to be found."""
+        return tuple(key.fingerprint(pan) for key in self._written)
+
+    def is_current(self, item: Item) -> bool:
+        """True if a card item is sealed under the key and found by the fingerprints of now. Opens nothing.
+
+        Raises `RecordTampered` for an item of which that cannot be said.
+        """
+        versions = {version_of(fingerprint) for fingerprint in self._named_fingerprints(item)}
+        return key_mark(item) == self._ring.sealing.id and versions == set(self._ring.written)
+
+    def rewrite(self, token: Token, item: Item) -> Rewrite:
+        """Open a card and seal it anew, under the key and the fingerprints of now; nothing is written yet.
+
+        Raises `RecordTampered` for an item that does not open: what is damaged is not sealed again.
+        """
+        opened = self.open_item(token, item)
+        old = opened.record
+        record = replace(old, fingerprints=self.fingerprints(old.pan), version=old.version + 1)
+        there = self.owners(record.fingerprints)
+        if any(owner != token for owner in there.values()):
+            raise RecordTampered(Tampering.OTHER_CARD)
+        with aws_boundary():
+            sealed = self._sealer.seal_card(record)
+            added = [self._sealer.seal_fingerprint(record, name) for name in record.fingerprints if name not in there]
+        return Rewrite(
+            token=token,
+            before=opened.state,
+            after=ItemState.of(sealed),
+            item=sealed,
+            added=tuple(added),
+            removed=tuple(name for name in old.fingerprints if name not in record.fingerprints),
+        )
+
+    def commit(self, rewrite: Rewrite) -> bool:
+        """Write a card that was sealed anew. False, and nothing is written, if its item is not the one of before."""
+        put: Any = {
+            "Put": {
+                "TableName": self._table,
+                "Item": rewrite.item,
+                "ConditionExpression": "#version = :version",
+                "ExpressionAttributeNames": {"#version": "item_version"},
+                "ExpressionAttributeValues": {":version": {"N": str(rewrite.before.version)}},
+            }
+        }
+        added = [self._put_new(item) for item in rewrite.added]
+        removed = [self._delete(fingerprint) for fingerprint in rewrite.removed]
+        with aws_boundary():
+            return self._transact([put, *added, *removed])
+
+    def restore_fingerprints(self, token: Token, pan: PAN) -> int:
+        """Write the fingerprint items that a card lacks; how many there were. Raises `RecordTampered` for another's."""
+        record = CardRecord(token, pan, self.fingerprints(pan), datetime.now(UTC))
+        there = self.owners(record.fingerprints)
+        if any(owner != token for owner in there.values()):
+            raise RecordTampered(Tampering.OTHER_CARD)
+        missing = [self._sealer.seal_fingerprint(record, name) for name in record.fingerprints if name not in there]
+        if missing:
+            with aws_boundary():
+                if not self._transact([self._put_new(item) for item in missing]):
+                    raise VaultUnavailable
+        return len(missing)
+
+    def remove_fingerprint(self, fingerprint: str) -> None:
+        """Remove one fingerprint item."""
+        with aws_boundary():
+            self._dynamodb.delete_item(TableName=self._table, Key=_key(fingerprint))
+
+    # --- Inside --------------------------------------------------------------------------------------------------
+
+    def _look_up(self, pans: Iterable[PAN]) -> dict[PAN, KeptCard]:
+        wanted = {key.fingerprint(pan): pan for pan in pans for key in self._recognized}
         return {
-            fingerprint: KeptCard(self._sealer.open_fingerprint(item, fingerprint=fingerprint), written=None)
-            for fingerprint, item in items.items()
+            wanted[fingerprint]: KeptCard(self._sealer.open_fingerprint(item, fingerprint=fingerprint), written=None)
+            for fingerprint, item in self._read(wanted).items()
         }
 
-    def _write(self, pans: dict[str, PAN]) -> dict[str, KeptCard]:
+    def _write(self, pans: list[PAN]) -> dict[PAN, KeptCard]:
         """Write new cards. Those in a cancelled transaction are left out: the caller looks again."""
-        written: dict[str, KeptCard] = {}
+        written: dict[PAN, KeptCard] = {}
         now = datetime.now(UTC)
-        for chunk in _chunks(list(pans.items()), _CARDS_PER_WRITE):
-            records = [CardRecord(Token.generate(), pan, fingerprint, now) for fingerprint, pan in chunk]
+        for chunk in _chunks(pans, _ACTIONS_PER_WRITE // (1 + len(self._written))):
+            records = [CardRecord(Token.generate(), pan, self.fingerprints(pan), now) for pan in chunk]
             with aws_boundary():
                 cards = [self._sealer.seal_card(record) for record in records]
-                fingerprints = [self._sealer.seal_fingerprint(record) for record in records]
-                if self._put_new(cards + fingerprints):
+                fingerprints = [item for record in records for item in self._sealer.seal_fingerprints(record)]
+                if self._transact([self._put_new(item) for item in (*cards, *fingerprints)]):
                     written |= {
-                        record.fingerprint: KeptCard(record.token, written=ItemState.of(card))
+                        record.pan: KeptCard(record.token, written=ItemState.of(card))
                         for record, card in zip(records, cards, strict=True)
                     }
         return written
 
-    def _put_new(self, items: list[Item]) -> bool:
-        """Write all items or none, and only where nothing is. False if another look is worth while."""
-        puts: list[Any] = [
-            {
-                "Put": {
-                    "TableName": self._table,
-                    "Item": item,
-                    "ConditionExpression": "attribute_not_exists(#key)",
-                    "ExpressionAttributeNames": {"#key": PARTITION_KEY},
-                }
+    def _put_new(self, item: Item) -> Any:
+        return {
+            "Put": {
+                "TableName": self._table,
+                "Item": item,
+                "ConditionExpression": "attribute_not_exists(#key)",
+                "ExpressionAttributeNames": {"#key": PARTITION_KEY},
             }
-            for item in items
-        ]
+        }
+
+    def _delete(self, key: str) -> Any:
+        return {"Delete": {"TableName": self._table, "Key": _key(key)}}
+
+    def _transact(self, actions: list[Any]) -> bool:
+        """Write all or nothing. False if a condition did not hold, or DynamoDB was busy with one of the items."""
         try:
-            self._dynamodb.transact_write_items(TransactItems=puts)
+            self._dynamodb.transact_write_items(TransactItems=actions)
         except ClientError as error:
             reasons: list[dict[str, str]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
             if reasons and _WORTH_ANOTHER_LOOK.issuperset(reason.get("Code", "") for reason in reasons):
@@ -178,11 +360,17 @@ class CardStore:
             raise
         return True
 
-    def _opened(self, token: Token, item: Item | None) -> OpenedCard:
-        if item is None:
-            raise TokenNotFound
-        with aws_boundary():
-            return OpenedCard(self._sealer.open_card(item, token=token), ItemState.of(item))
+    def _is_of_another(self, token: Token, item: Item) -> bool:
+        """True if the fingerprints that an item names are another card's: the item was moved under this token."""
+        return any(owner not in (None, token) for owner in self.owners(self._named_fingerprints(item)).values())
+
+    @staticmethod
+    def _named_fingerprints(item: Item) -> tuple[str, ...]:
+        """The fingerprints that an item names, which need not be true; none if it names none."""
+        try:
+            return tuple(name for name in fingerprints_of(item) if version_of(name))
+        except (AttributeError, KeyError, TypeError):
+            return ()
 
     def _read(self, keys: Iterable[str]) -> dict[str, Item]:
         """The items under `keys` by key, as they were last written."""
@@ -207,59 +395,6 @@ class CardStore:
                 self._sleep(_FIRST_PAUSE * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             yield attempt
         raise VaultUnavailable
-
-
-class FingerprintKeys:
-    """The fingerprint secret where it rests: wrapped under a KMS key of its own, in an item beside the cards."""
-
-    _VERSION: Final = 1
-
-    def __init__(self, *, dynamodb: DynamoDBClient, kms: KMSClient, table: str, key_id: str) -> None:
-        self._dynamodb = dynamodb
-        self._kms = kms
-        self._table = table
-        self._key_id = key_id
-        self._name = f"fingerprint-key#{self._VERSION}"
-        self._context = {"purpose": "fingerprint", "table": table, "version": str(self._VERSION)}
-
-    def exists(self) -> bool:
-        """True if the wrapped secret lies in the table."""
-        return self._item() is not None
-
-    def create(self) -> bool:
-        """Make the secret if there is none; False if there was one. It is never replaced: cards are found by it."""
-        if self.exists():
-            return False
-        with aws_boundary():
-            wrapped = self._kms.generate_data_key_without_plaintext(
-                KeyId=self._key_id, NumberOfBytes=SECRET_BYTES, EncryptionContext=self._context
-            )["CiphertextBlob"]
-            item: Any = {
-                **_key(self._name),
-                "schema_version": {"N": str(SCHEMA_VERSION)},
-                "created_at": {"S": datetime.now(UTC).isoformat()},
-                "wrapped_key": {"B": wrapped},
-            }
-            return put_new(self._dynamodb, table=self._table, key=PARTITION_KEY, item=item)
-
-    def load(self) -> FingerprintKey:
-        """The unwrapped key: one DynamoDB and one KMS call.
-
-        Raises `VaultSealed` if there is none or KMS refuses, `RecordTampered` if it was changed or wrapped elsewhere.
-        """
-        item = self._item()
-        if item is None:
-            raise VaultSealed
-        with aws_boundary():
-            answer = self._kms.decrypt(
-                KeyId=self._key_id, CiphertextBlob=item["wrapped_key"]["B"], EncryptionContext=self._context
-            )
-        return FingerprintKey(version=self._VERSION, secret=answer["Plaintext"])
-
-    def _item(self) -> Any:
-        with aws_boundary():
-            answer = self._dynamodb.get_item(TableName=self._table, Key=_key(self._name), ConsistentRead=True)
-        return answer.get("Item")
 
 
 def _key(text: str) -> dict[str, Any]:

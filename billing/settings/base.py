@@ -147,6 +147,12 @@ VAULT = {
     "MATERIALS": env.str("VAULT_MATERIALS", default="per-item"),
     "DATA_KEY_MAX_AGE": env.int("VAULT_DATA_KEY_MAX_AGE", default=300),
     "DATA_KEY_MAX_ITEMS": env.int("VAULT_DATA_KEY_MAX_ITEMS", default=10_000),
+    "KEYS_MAX_AGE": env.int("VAULT_KEYS_MAX_AGE", default=60),
+    "CRYPTOPERIOD_DAYS": env.int("VAULT_CRYPTOPERIOD_DAYS", default=365),
+    "RETENTION_AFTER_EXPIRY": env.int("VAULT_RETENTION_AFTER_EXPIRY", default=18),
+    "RETENTION_AFTER_USE": env.int("VAULT_RETENTION_AFTER_USE", default=36),
+    "ORPHAN_GRACE": env.int("VAULT_ORPHAN_GRACE", default=24 * 3600),
+    "VERIFY_EVERY_DAYS": env.int("VAULT_VERIFY_EVERY_DAYS", default=92),
     "CONNECT_TIMEOUT": env.float("VAULT_CONNECT_TIMEOUT", default=1.0),
     "READ_TIMEOUT": env.float("VAULT_READ_TIMEOUT", default=3.0),
     "PURPOSES": env.list(

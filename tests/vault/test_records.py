@@ -20,7 +20,7 @@ FOREIGN = FingerprintKey(version=1, secret=b"f" * 32)
 def sealer_under(key, table="cards"):
     # Static materials stand for KMS: what is tested here is what the item and its signature hold.
     return Sealer(
-        table=table, card_materials=fingerprint_materials(key), fingerprint_materials=fingerprint_materials(key)
+        table=table, card_materials=fingerprint_materials(key), fingerprint_materials={1: fingerprint_materials(key)}
     )
 
 
@@ -29,7 +29,7 @@ SEALER = sealer_under(KEY)
 
 def record(digits=NUMBERS["visa"][0]):
     pan = PAN(digits)
-    return CardRecord(Token.generate(), pan, KEY.fingerprint(pan), datetime(2026, 1, 2, tzinfo=UTC))
+    return CardRecord(Token.generate(), pan, (KEY.fingerprint(pan),), datetime(2026, 1, 2, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("digits", [numbers[0] for numbers in NUMBERS.values()], ids=list(NUMBERS))
@@ -37,14 +37,14 @@ def test_what_was_sealed_opens_to_the_same(digits):
     card = record(digits)
     item = SEALER.seal_card(card)
     assert SEALER.open_card(item, token=card.token) == card
-    assert SEALER.open_fingerprint(SEALER.seal_fingerprint(card), fingerprint=card.fingerprint) == card.token
+    assert SEALER.open_fingerprint(SEALER.seal_fingerprints(card)[0], fingerprint=card.fingerprints[0]) == card.token
 
 
 def test_the_secret_is_one_encrypted_attribute_and_the_rest_is_signed_in_clear():
     card = record()
     item = SEALER.seal_card(card)
     assert item.keys() == CARD_ATTRIBUTES
-    assert SEALER.seal_fingerprint(card).keys() == FINGERPRINT_ATTRIBUTES
+    assert SEALER.seal_fingerprints(card)[0].keys() == FINGERPRINT_ATTRIBUTES
     assert item["token"] == {"S": card.token.text}
     assert item["schema_version"] == {"N": "1"}
     assert card.pan.expose().encode() not in item["payload"]["B"]
@@ -101,9 +101,9 @@ def test_an_item_under_another_token_is_noticed():
 
 def test_a_fingerprint_item_that_was_swapped_is_noticed():
     card, other = record(), record(NUMBERS["amex"][0])
-    moved = SEALER.seal_fingerprint(card) | {"token": {"S": other.fingerprint}}
+    moved = SEALER.seal_fingerprints(card)[0] | {"token": {"S": other.fingerprints[0]}}
     with pytest.raises(RecordTampered):
-        SEALER.open_fingerprint(moved, fingerprint=other.fingerprint)
+        SEALER.open_fingerprint(moved, fingerprint=other.fingerprints[0])
 
 
 @pytest.mark.parametrize("writer", [sealer_under(FOREIGN), sealer_under(KEY, table="elsewhere")], ids=["key", "table"])
