@@ -18,6 +18,7 @@ from vault import policy
 from vault.backend import current_vault
 from vault.conf import VaultConfig, vault_config
 from vault.exceptions import Refusal, VaultError
+from vault.keylist import key_ring
 from vault.keypolicy import KeyUser, key_users
 from vault.models import Card, RevealRequest
 from vault.policy import Actor, Right
@@ -113,7 +114,10 @@ def explain(card: Card) -> Access:
     access.granters = _granters()
     access.requests = _requests(card)
     try:
-        access.key_users = list(key_users(current_vault().session.key_policy(config.CARD_KEY)))
+        session = current_vault().session
+        found = [user for key in key_ring(config).opening for user in key_users(session.key_policy(key.name))]
+        # During a rotation the same people stand in the policies of several keys.
+        access.key_users = [user for place, user in enumerate(found) if user not in found[:place]]
     except VaultError as error:
         access.key_problem = error.aws_answer or error.message
     return access

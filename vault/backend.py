@@ -85,6 +85,15 @@ class Vault:
             assert self._store is not None  # noqa: S101 - for the type checker
             return self._store
 
+    @property
+    def ring(self) -> KeyRing:
+        """The list of keys that the store works with. Raises `VaultError` if there is none yet."""
+        with self._lock:
+            if self._ring is None:
+                self.reload_keys()
+            assert self._ring is not None  # noqa: S101 - for the type checker
+            return self._ring
+
     def reload_keys(self) -> bool:
         """Read the list of keys now; True if it changed since this process last did."""
         with self._lock:

@@ -11,6 +11,7 @@ from vault.audit import audited
 from vault.backend import Vault
 from vault.conf import Backend
 from vault.exceptions import RecordTampered, VaultError, VaultSealed
+from vault.keylist import key_ring
 from vault.pan import PAN
 from vault.reconciliation.matching import CHECK
 from vault.tokens import Token
@@ -68,7 +69,7 @@ def _steps(vault: Vault) -> list[tuple[str, Callable[[], object]]]:
     probe = _Probe(vault)
     where = "embedded" if config.BACKEND is Backend.EMBEDDED else config.REGION
     return [
-        (f"Card key {config.CARD_KEY} ({where})", lambda: vault.session.require_key(config.CARD_KEY)),
+        (f"Card key {config.CARD_KEY} ({where})", lambda: _require_sealing_key(vault)),
         (f"Fingerprint key {config.FINGERPRINT_KEY}", lambda: vault.session.require_key(config.FINGERPRINT_KEY)),
         (f"Table {config.TABLE} and fingerprint secret", vault.unwrap_fingerprint_key),
         ("Keep a card", probe.keep),
@@ -76,6 +77,12 @@ def _steps(vault: Vault) -> list[tuple[str, Callable[[], object]]]:
         ("Open it", probe.open),
         ("Delete it", probe.delete),
     ]
+
+
+def _require_sealing_key(vault: Vault) -> None:
+    """The key that seals now; by the name in the settings too, which an operator looks at."""
+    for name in {vault.config.CARD_KEY, key_ring(vault.config).sealing.name}:
+        vault.session.require_key(name)
 
 
 class _Probe:

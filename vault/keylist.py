@@ -39,5 +39,13 @@ def key_ring(config: VaultConfig) -> KeyRing:
     )
 
 
+def listed_arns() -> set[str]:
+    """The ARNs of all keys on the list, retired ones among them. Raises `VaultUnavailable`."""
+    try:
+        return set(Key.objects.values_list("arn", flat=True))
+    except DatabaseError:
+        raise VaultUnavailable from None
+
+
 def _card_key(key: Key) -> CardKey:
     return CardKey.of(key.arn, is_first=key.number == 1)

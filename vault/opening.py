@@ -26,13 +26,18 @@ def open_cards(tokens: Sequence[Token]) -> list[PAN]:
     one of the same card is validly signed, and only what SQL remembers of the last write tells it apart.
     """
     vault = current_vault()
+    # Each card is decrypted once: CloudTrail's record of it has one audited operation that accounts for it.
+    opened: dict[Token, PAN] = {}
     for look in range(_LOOKS):
         cards = _active(tokens)
         items = vault.store.read(tokens)
         doubtful = [token for token in tokens if not is_last_written(cards[token.text], items.get(token))]
         if not doubtful:
             try:
-                return [vault.store.open_item(token, items[token]).record.pan for token in tokens]
+                for token in tokens:
+                    if token not in opened:
+                        opened[token] = vault.store.open_item(token, items[token]).record.pan
+                return [opened[token] for token in tokens]
             except RecordTampered as tampered:
                 # It may have been sealed under a key that came onto the list after this process read it.
                 if tampered.kind is not Tampering.FOREIGN_KEY or not vault.reload_keys():

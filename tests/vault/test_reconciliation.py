@@ -30,10 +30,15 @@ pytestmark = pytest.mark.django_db
 PURPOSE = "refund: charged twice"
 THIEF = "arn:aws:iam::000000000000:user/mallory"
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+CARD_KEY = "arn:aws:kms:eu-central-1:000000000000:key/mrk-card"
 KEYS = Keys(
     table="vault-test",
-    card_key="arn:aws:kms:eu-central-1:000000000000:key/mrk-card",
-    fingerprint_key="arn:aws:kms:eu-central-1:000000000000:key/fingerprint",
+    arns=frozenset(
+        {
+            CARD_KEY,
+            "arn:aws:kms:eu-central-1:000000000000:key/fingerprint",
+        }
+    ),
 )
 
 
@@ -440,12 +445,12 @@ def test_moving_a_data_key_under_another_key_is_reported():
 
 
 def test_a_key_copied_to_another_region_is_the_same_key():
-    record = decrypt_record({}, key=KEYS.card_key.replace("central", "west"))
+    record = decrypt_record({}, key=CARD_KEY.replace("central", "west"))
     assert [finding.reason for finding in added(record).settle([])] == [Reason.FOREIGN_CONTEXT]
 
 
 def test_one_call_recorded_in_two_accounts_is_one():
-    records = [decrypt_record({}, key=KEYS.card_key, sharedEventID="shared") for _ in range(2)]
+    records = [decrypt_record({}, key=CARD_KEY, sharedEventID="shared") for _ in range(2)]
     reconciliation = Reconciliation(KEYS, window=timedelta(seconds=60))
     for decryption in read_decryptions(io.BytesIO(json.dumps({"Records": records}).encode())):
         reconciliation.add(decryption)
@@ -453,7 +458,7 @@ def test_one_call_recorded_in_two_accounts_is_one():
 
 
 def test_a_denied_attempt_is_known_by_the_key_in_its_sentence():
-    ours = added(decrypt_record(None, key=KEYS.card_key, error="AccessDenied", principal=THIEF))
+    ours = added(decrypt_record(None, key=CARD_KEY, error="AccessDenied", principal=THIEF))
     other = added(decrypt_record(None, key="arn:aws:kms:eu-central-1:000000000000:key/other", error="AccessDenied"))
     assert ours.failed == {("AccessDenied", THIEF): 1}
     assert not other.failed

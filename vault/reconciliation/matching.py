@@ -51,18 +51,17 @@ _SENTENCES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What makes a decryption one of this vault: the table's name, and the ARNs of the two keys."""
+    """What makes a decryption one of this vault: the table's name, and the ARNs of all keys it has, or had."""
 
     table: str
-    card_key: str
-    fingerprint_key: str
+    arns: frozenset[str]
 
     def owns(self, decryption: Decryption) -> bool:
         """True if it names our table, or was or should have been made with one of our keys."""
         context = decryption.context
         if context.get(_TABLE) == self.table or _is_fingerprint(context, self.table):
             return True
-        ours = {_everywhere(self.card_key), _everywhere(self.fingerprint_key)}
+        ours = {_everywhere(arn) for arn in self.arns}
         # Where access was denied, CloudTrail has neither context nor key but in the sentence.
         return _everywhere(decryption.key) in ours or any(key in decryption.refusal for key in ours)
 

@@ -15,6 +15,7 @@ from vault.audit import record
 from vault.audit.warrants import warrants
 from vault.backend import current_vault
 from vault.exceptions import VaultError
+from vault.keylist import listed_arns
 from vault.reconciliation.matching import Finding, Keys, Reconciliation
 from vault.reconciliation.trail import UnreadableTrail, read_decryptions
 from vault.stdout import taken
@@ -103,11 +104,8 @@ class Command(BaseCommand):
 def _keys() -> Keys:
     vault = current_vault()
     config = vault.config
-    return Keys(
-        table=config.TABLE,
-        card_key=vault.session.key_arn(config.CARD_KEY),
-        fingerprint_key=vault.session.key_arn(config.FINGERPRINT_KEY),
-    )
+    named = {vault.session.key_arn(config.CARD_KEY), vault.session.key_arn(config.FINGERPRINT_KEY)}
+    return Keys(table=config.TABLE, arns=frozenset(named | listed_arns()))
 
 
 @contextmanager

@@ -1,0 +1,378 @@
+"""Rotating keys: what seals, what opens, what is recognized, and when a key may go."""
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from tests.cards import NUMBERS
+from tests.factories import make_user
+from tests.wire import Wire
+from vault import services
+from vault.backend import Vault, current_vault
+from vault.exceptions import KeyInUse, KeyListTooYoung, RecordTampered, Tampering, VaultSealed
+from vault.models import AuditEvent, Card, ItemChange, Key, Run
+from vault.pan import PAN
+from vault.resealing import Outcome, Selection, reseal
+from vault.rotation import KeyOnList, NoSuchKey, Rotation, RotationUnderWay
+from vault.tokens import Token
+
+pytestmark = pytest.mark.django_db
+PANS = [PAN(numbers[0]) for numbers in NUMBERS.values()]
+VISA = PANS[0]
+
+
+@pytest.fixture
+def cards():
+    return [result.card for result in services.tokenize_many(PANS)]
+
+
+@pytest.fixture
+def read():
+    reader = make_user("ray", "vault.detokenize_pan")
+    return lambda cards: services.detokenize_many(
+        [card.token for card in cards], actor=reader, purpose="refund: charged twice"
+    )
+
+
+@pytest.fixture
+def rotation(vault):
+    return Rotation(vault, sleep=lambda seconds: None)
+
+
+def run(command, *arguments):
+    """What a command says as JSON; it must end well."""
+    out = StringIO()
+    call_command(command, *arguments, "--format=json", stdout=out)
+    return json.loads(out.getvalue())
+
+
+def age_the_list(seconds=61):
+    Key.objects.update(changed_at=timezone.now() - timedelta(seconds=seconds))
+
+
+def another_process(vault):
+    """A vault with the same settings that has not looked at the list since it was opened."""
+    other = Vault(vault.config)
+    assert other.store
+    return other
+
+
+def keys_by_number():
+    return {(key["purpose"], key["number"]): key for key in run("vault_keys")}
+
+
+# --- The card key ----------------------------------------------------------------------------------------------------
+
+
+def test_a_vault_that_was_never_rotated_lists_the_keys_of_its_settings(cards):
+    keys = keys_by_number()
+    assert {name: key["items"] for name, key in keys.items()} == {
+        ("card", 1): len(cards),
+        ("fingerprint", 1): len(cards),
+        ("audit", 1): 0,
+    }
+    card = keys["card", 1]
+    assert (card["state"], card["bits"], card["age"], card["is_overdue"]) == ("active", 256, 0, False)
+    assert card["key"].startswith("arn:aws:kms:")
+    assert not Key.objects.exists()
+
+
+def test_after_a_rotation_new_cards_are_under_the_new_key_and_all_are_readable(vault, rotation, read):
+    old = services.tokenize(VISA).card
+    arn = vault.session.key_arn(vault.config.CARD_KEY)
+    key = rotation.rotate_card_key()
+    new = services.tokenize(PANS[1]).card
+    assert read([old, new]) == [VISA, PANS[1]]
+    assert {name: entry["items"] for name, entry in keys_by_number().items() if name[0] == "card"} == {
+        ("card", 1): 1,
+        ("card", 2): 1,
+    }
+    assert vault.session.key_arn(vault.config.CARD_KEY) == key.arn != arn
+
+
+def test_every_card_is_reencrypted_and_then_the_old_key_may_go(vault, rotation, cards, read):
+    rotation.rotate_card_key()
+    age_the_list()
+    with pytest.raises(KeyInUse):
+        rotation.retire("card", 1)
+    assert run("vault_reencrypt")["counts"]["resealed"] == len(cards)
+    assert run("vault_reencrypt")["counts"] == {"current": len(cards)}
+    rotation.retire("card", 1, disable=True)
+    Card.objects.update()
+    assert read(cards) == PANS
+    facts = keys_by_number()["card", 1]
+    assert (facts["state"], facts["kms_state"], facts["items"]) == ("retired", "Disabled", 0)
+
+
+def test_a_retired_key_opens_nothing_any_more(vault, rotation, cards, read):
+    token = Token.parse(cards[0].token)
+    item = vault.store.read([token])[token]
+    rotation.rotate_card_key()
+    run("vault_reencrypt")
+    age_the_list()
+    rotation.retire("card", 1)
+    vault.session.dynamodb().put_item(TableName=vault.config.TABLE, Item=item)
+    with pytest.raises(RecordTampered) as caught:
+        read(cards[:1])
+    assert caught.value.kind is Tampering.FOREIGN_KEY
+
+
+def test_nothing_seals_when_no_key_on_the_list_may(vault, rotation, cards):
+    rotation.rotate_card_key()
+    Key.objects.filter(purpose="card").update(state=Key.State.OLD)
+    with pytest.raises(VaultSealed):
+        vault.reload_keys()
+
+
+def test_a_process_with_the_list_of_before_opens_what_the_new_key_sealed(vault, rotation, cards, read, monkeypatch):
+    stale = another_process(vault)
+    rotation.rotate_card_key()
+    new = services.tokenize(PAN(NUMBERS["visa"][1]), is_external=False).card
+    monkeypatch.setattr("vault.opening.current_vault", lambda: stale)
+    assert read([new, cards[0]]) == [PAN(NUMBERS["visa"][1]), VISA]
+
+
+def test_a_process_without_the_list_seals_under_the_alias_until_that_moves(vault, read):
+    stale, kept = another_process(vault), []
+
+    def meanwhile(seconds):
+        assert 50 < seconds <= 60
+        kept.extend(stale.store.keep([VISA]))
+
+    Rotation(vault, sleep=meanwhile).rotate_card_key()
+    assert vault.store.open([kept[0].token])[0].record.pan == VISA
+
+
+def test_a_rotation_that_died_before_the_alias_followed_is_finished_first(vault, rotation, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation, "_move_alias", lambda key: None)
+        rotation.rotate_card_key()
+    active = Key.objects.get(purpose="card", state="active")
+    assert vault.session.key_arn(vault.config.CARD_KEY) != active.arn
+    assert rotation.rotate_card_key() == active
+    assert vault.session.key_arn(vault.config.CARD_KEY) == active.arn
+    assert Key.objects.filter(purpose="card").count() == 2
+
+
+def test_a_key_that_was_used_before_is_not_used_again(vault, rotation):
+    first = vault.session.key_arn(vault.config.CARD_KEY)
+    rotation.rotate_card_key()
+    with pytest.raises(KeyOnList):
+        rotation.rotate_card_key(arn=first)
+
+
+def test_the_new_key_may_be_one_that_is_there(vault, rotation, cards, read):
+    arn = vault.session.kms().create_key()["KeyMetadata"]["Arn"]
+    assert run("vault_rotate", "card", f"--to={arn}")["arn"] == arn
+    assert read(cards) == PANS
+
+
+@pytest.mark.parametrize(("purpose", "number"), [("card", 2), ("card", 9), ("fingerprint", 1)])
+def test_a_key_in_use_or_unknown_is_not_retired(rotation, purpose, number):
+    rotation.rotate_card_key()
+    age_the_list()
+    with pytest.raises(NoSuchKey):
+        rotation.retire(purpose, number)
+
+
+def test_a_key_is_not_retired_while_a_process_may_still_seal_under_it(rotation):
+    rotation.rotate_card_key()
+    with pytest.raises(KeyListTooYoung):
+        rotation.retire("card", 1)
+
+
+def test_new_data_keys_are_asked_for_at_once(settings, vault_settings):
+    settings.VAULT = vault_settings | {"MATERIALS": "reused"}
+    wire = Wire(current_vault())
+    services.tokenize(PANS[0])
+    services.tokenize(PANS[1])
+    assert wire.calls["GenerateDataKey"] == 1
+    call_command("vault_rotate", "card", "--data-key", stdout=StringIO())
+    services.tokenize(PANS[2])
+    assert wire.calls["GenerateDataKey"] == 2
+
+
+def test_all_cards_get_new_data_keys_once(cards, read):
+    call_command("vault_rotate", "card", "--data-key", stdout=StringIO())
+    before = dict(Card.objects.values_list("token", "item_digest"))
+    assert run("vault_reencrypt", "--all")["counts"] == {"resealed": len(cards)}
+    assert all(digest != before[token] for token, digest in Card.objects.values_list("token", "item_digest"))
+    assert read(cards) == PANS
+
+
+def test_what_was_done_is_audited(rotation, cards):
+    rotation.rotate_card_key()
+    run("vault_reencrypt")
+    operations = set(AuditEvent.objects.values_list("operation", flat=True))
+    assert {"key.rotate", "reencrypt"} <= operations
+    assert AuditEvent.objects.get(operation="reencrypt", outcome="done").details == {"resealed": len(cards)}
+
+
+def test_a_key_past_its_cryptoperiod_is_said_to_be(settings, vault_settings, monkeypatch, capsys):
+    later = timezone.now() + timedelta(days=400)
+    monkeypatch.setattr("vault.inventory.timezone.now", lambda: later)
+    monkeypatch.setattr("vault.inventory.timezone.localdate", lambda moment=later: moment.date())
+    with pytest.raises(CommandError) as caught:
+        call_command("vault_keys")
+    assert caught.value.returncode == 2
+    assert "overdue" in capsys.readouterr().out
+
+
+# --- The fingerprint key ----------------------------------------------------------------------------------------------
+
+
+def test_known_cards_are_recognized_at_every_step_of_a_rotation(vault, rotation, cards, read):
+    tokens = [Token.parse(card.token) for card in cards]
+
+    def all_known():
+        return vault.store.find_many(PANS) == tokens and all(
+            result.status == "existing" for result in services.tokenize_many(PANS)
+        )
+
+    assert rotation.add_fingerprint_key().number == 2
+    assert all_known()
+    age_the_list()
+    with pytest.raises(KeyInUse):
+        rotation.promote_fingerprint_key()
+    run("vault_reencrypt")
+    assert all_known()
+    rotation.promote_fingerprint_key()
+    assert all_known()
+    age_the_list()
+    with pytest.raises(KeyInUse):
+        rotation.retire("fingerprint", 1)
+    run("vault_reencrypt")
+    assert all_known()
+    rotation.retire("fingerprint", 1)
+    assert all_known()
+    assert read(cards) == PANS
+    assert vault.fingerprint_keys.created_at(1) is None
+    counts = {key["number"]: key["items"] for key in run("vault_keys") if key["purpose"] == "fingerprint"}
+    assert counts == {1: 0, 2: len(cards)}
+
+
+def test_processes_at_neighboring_steps_give_one_number_one_token(vault, rotation, cards):
+    first, second = PAN(NUMBERS["visa"][1]), PAN(NUMBERS["mastercard"][1])
+    before = another_process(vault)
+    rotation.add_fingerprint_key()
+    (kept,) = before.store.keep([first])
+    assert vault.store.keep([first])[0].token == kept.token
+    (kept,) = vault.store.keep([second])
+    assert before.store.keep([second])[0].token == kept.token
+
+
+def test_processes_before_and_after_a_promotion_too(vault, rotation):
+    first, second = PAN(NUMBERS["visa"][1]), PAN(NUMBERS["mastercard"][1])
+    rotation.add_fingerprint_key()
+    age_the_list()
+    before = another_process(vault)
+    rotation.promote_fingerprint_key()
+    (kept,) = before.store.keep([first])
+    assert vault.store.keep([first])[0].token == kept.token
+    (kept,) = vault.store.keep([second])
+    assert before.store.keep([second])[0].token == kept.token
+
+
+def test_one_fingerprint_rotation_at_a_time_and_none_promoted_too_early(rotation):
+    rotation.add_fingerprint_key()
+    with pytest.raises(RotationUnderWay):
+        rotation.add_fingerprint_key()
+    with pytest.raises(KeyListTooYoung):
+        rotation.promote_fingerprint_key()
+
+
+def test_there_is_nothing_to_promote_without_a_rotation(rotation):
+    with pytest.raises(NoSuchKey):
+        rotation.promote_fingerprint_key()
+
+
+# --- Sealing anew -----------------------------------------------------------------------------------------------------
+
+
+def due(vault, cards):
+    tokens = [Token.parse(card.token) for card in cards]
+    return list(vault.store.read(tokens).values())
+
+
+def test_segments_share_the_cards_between_them(rotation, cards):
+    rotation.rotate_card_key()
+    done = [run("vault_reencrypt", f"--segment={number}", "--total-segments=4")["counts"] for number in range(4)]
+    assert sum(counts.get("resealed", 0) for counts in done) == len(cards)
+
+
+def test_a_dry_run_counts_and_changes_nothing(rotation, cards):
+    rotation.rotate_card_key()
+    before = list(Card.objects.values_list("item_digest", flat=True))
+    assert run("vault_reencrypt", "--dry-run") == {"segment": 0, "of": 1, "left": len(cards), "counts": {}}
+    assert list(Card.objects.values_list("item_digest", flat=True)) == before
+    assert not Run.objects.exists()
+
+
+def test_a_run_that_was_stopped_goes_on_and_one_for_other_keys_does_not(vault, rotation, cards):
+    rotation.rotate_card_key()
+    ring = vault.ring
+    keys = {"key": ring.sealing.name, "fingerprints": list(ring.written), "all": False}
+    Run.objects.create(operation="reencrypt", position={"after": "", **keys}, counts={"resealed": 7})
+    assert run("vault_reencrypt")["counts"]["resealed"] == 7 + len(cards)
+    Run.objects.create(operation="reencrypt", position={"after": "x", **keys, "key": "other"}, counts={"resealed": 7})
+    assert run("vault_reencrypt")["counts"] == {"current": len(cards)}
+
+
+def test_a_damaged_card_is_refused_and_stays_as_it_is(vault, rotation, cards):
+    rotation.rotate_card_key()
+    item = due(vault, cards[:1])[0] | {"created_at": {"S": "2020-01-01T00:00:00+00:00"}}
+    vault.session.dynamodb().put_item(TableName=vault.config.TABLE, Item=item)
+    with pytest.raises(CommandError) as caught:
+        run("vault_reencrypt")
+    assert caught.value.returncode == 2
+    assert due(vault, cards[:1]) == [item]
+    assert AuditEvent.objects.filter(is_alarm=True, operation="card.tampered").exists()
+
+
+def test_an_erased_card_is_left_alone(vault, rotation, cards):
+    rotation.rotate_card_key()
+    Card.objects.filter(token=cards[0].token).update(status="erased")
+    assert reseal(due(vault, cards[:1]), Selection()) == {Outcome.NO_CARD: 1}
+
+
+def test_a_card_that_somebody_else_is_writing_is_left_to_them(vault, rotation, cards):
+    rotation.rotate_card_key()
+    ItemChange.objects.create(card=cards[0], version=2, digest="0" * 64)
+    assert reseal(due(vault, cards[:1]), Selection()) == {Outcome.BUSY: 1}
+
+
+@pytest.mark.parametrize("was_written", [False, True], ids=["before the item", "after the item"])
+def test_a_note_that_a_dead_process_left_is_settled(vault, rotation, cards, read, was_written):
+    rotation.rotate_card_key()
+    token = Token.parse(cards[0].token)
+    rewrite = vault.store.rewrite(token, due(vault, cards[:1])[0])
+    long_ago = timezone.now() - timedelta(minutes=2)
+    ItemChange.objects.create(card=cards[0], version=2, digest=rewrite.after.digest, started_at=long_ago)
+    if was_written:
+        assert vault.store.commit(rewrite)
+    assert read(cards[:1]) == [VISA]
+    reseal(due(vault, cards[:1]), Selection(before=timezone.now()))
+    assert not ItemChange.objects.exists()
+    assert read(cards[:1]) == [VISA]
+    assert Card.objects.get(token=token.text).item_version == (3 if was_written else 2)
+
+
+def test_writers_never_lose(vault, rotation, cards, monkeypatch):
+    rotation.rotate_card_key()
+    store = current_vault().store
+    real = store.commit
+
+    def late(rewrite):
+        monkeypatch.setattr(store, "commit", real)
+        store.remove(rewrite.token)
+        return real(rewrite)
+
+    monkeypatch.setattr(store, "commit", late)
+    items = due(vault, cards[:1])
+    assert reseal(items, Selection()) == {Outcome.BUSY: 1}
+    assert due(vault, cards[:1]) == []
+    assert not ItemChange.objects.exists()

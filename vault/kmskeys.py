@@ -1,0 +1,68 @@
+"""KMS keys as an administrator sees them: made, described, named and disabled, and never used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from vault.aws import aws_boundary
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
+
+_ROTATION_DAYS: Final = 365
+# AWS KMS Developer Guide, "Key spec reference".
+_ALGORITHMS: Final = {"SYMMETRIC_DEFAULT": "AES-256-GCM", "HMAC_256": "HMAC-SHA-256"}
+_BITS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """What KMS says of a key; its strength in bits."""
+
+    arn: str
+    algorithm: str
+    bits: int
+    created_at: datetime
+    state: str
+
+
+class KMSKeys:
+    """Every call raises the states of `aws_boundary`."""
+
+    def __init__(self, kms: KMSClient) -> None:
+        self._kms = kms
+
+    def describe(self, name: str) -> KeyFacts:
+        """The facts of a key by id, ARN or alias."""
+        with aws_boundary():
+            found = self._kms.describe_key(KeyId=name)["KeyMetadata"]
+        spec = str(found.get("KeySpec"))
+        return KeyFacts(
+            found["Arn"], _ALGORITHMS.get(spec, spec), _BITS, found["CreationDate"], str(found.get("KeyState"))
+        )
+
+    def create_like(self, arn: str) -> str:
+        """The ARN of a new key with the policy, the tags and the description of another one, rotated every year."""
+        with aws_boundary():
+            old = self._kms.describe_key(KeyId=arn)["KeyMetadata"]
+            new = self._kms.create_key(
+                Description=old["Description"],
+                KeyUsage=old["KeyUsage"],
+                KeySpec=old["KeySpec"],
+                Policy=self._kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"],
+                Tags=self._kms.list_resource_tags(KeyId=arn)["Tags"],
+            )["KeyMetadata"]["Arn"]
+            self._kms.enable_key_rotation(KeyId=new, RotationPeriodInDays=_ROTATION_DAYS)
+        return new
+
+    def move_alias(self, alias: str, arn: str) -> None:
+        """Let an alias stand for another key."""
+        with aws_boundary():
+            self._kms.update_alias(AliasName=alias, TargetKeyId=arn)
+
+    def disable(self, arn: str) -> None:
+        """Let a key open nothing until somebody enables it again."""
+        with aws_boundary():
+            self._kms.disable_key(KeyId=arn)
