@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TextIO
 
 from vault.exceptions import AuditUnavailable
 
-_is_taken: ContextVar[bool] = ContextVar("vault_stdout_is_taken", default=False)
+_Stream = Callable[[], TextIO]
+_elsewhere: ContextVar[_Stream | None] = ContextVar("vault_stdout_elsewhere", default=None)
 
 
 @contextmanager
-def taken() -> Iterator[None]:
-    """Stdout belongs to what a command hands out, such as an export; events go to stderr meanwhile."""
-    previous = _is_taken.set(True)
+def taken(*, to: TextIO | None = None) -> Iterator[None]:
+    """Stdout belongs to what a command hands out, such as an export; events go to stderr meanwhile, or to `to`."""
+    previous = _elsewhere.set(lambda: to or sys.stderr)
     try:
         yield
     finally:
-        _is_taken.reset(previous)
+        _elsewhere.reset(previous)
 
 
 class StdoutHandler(logging.Handler):
     """One event a line on stdout. Where other handlers swallow a failed write, this one raises `AuditUnavailable`."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        stream = sys.stderr if _is_taken.get() else sys.stdout
+        stream = elsewhere() if (elsewhere := _elsewhere.get()) else sys.stdout
         try:
             stream.write(record.getMessage() + "\n")
             stream.flush()
