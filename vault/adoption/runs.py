@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
-from django.db import OperationalError, close_old_connections
+from django.db import OperationalError, connections
 
 from vault.adoption import batches
 from vault.adoption.columns import Columns
@@ -97,7 +97,7 @@ def _batches(
             return
         yield verdicts
         after = verdicts[-1][0].pk
-        close_old_connections()
+        _replace_lost_connections()
         if rate:
             sleep(max(0.0, len(verdicts) / rate - (time.monotonic() - started)))
 
@@ -117,6 +117,12 @@ def _persistently(attempt: Callable[[], list[Verdict]], *, sleep: Callable[[floa
             pause = next(vault if isinstance(error, VaultUnavailable) else database, None)
             if pause is None:
                 raise
-        # A connection that was lost is replaced.
-        close_old_connections()
+        _replace_lost_connections()
         sleep(pause)
+
+
+def _replace_lost_connections() -> None:
+    """`close_old_connections`, but that a transaction around the run, such as that of a migration, stays open."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
