@@ -54,7 +54,7 @@ LEFT: Final = frozenset({State.INVALID, State.MISSING, State.DIFFERS, State.CHAN
 
 _REASONS: Final = {
     State.MISSING: "Not adopted yet.",
-    State.DIFFERS: "The old column holds another card number than the new one.",
+    State.DIFFERS: "The new column does not hold the card of the old one.",
     State.CHANGED: "Somebody changed the row at the same moment.",
 }
 

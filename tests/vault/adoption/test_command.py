@@ -10,6 +10,7 @@ from django.db import connections
 from tests.cards import grouped
 from tests.shop.models import Booking, CreditInvoice, Invoice, Purchase, Voucher
 from vault import services
+from vault.backend import current_vault
 from vault.exceptions import VaultSealed
 from vault.management.commands import vault_adopt
 from vault.models import AuditEvent, Card
@@ -135,6 +136,16 @@ def test_a_row_that_changed_after_its_adoption_differs_until_it_is_refreshed(bef
     assert adopt("--refresh") == (0, {"counts": {"adopted": 1, "agrees": 1}, "left": 0, "rows": []})
     assert invoice(row).card_last4 == number[-4:]
     assert adopt("--check")[0] == 0
+
+
+def test_an_old_value_of_a_card_that_was_erased_is_found(before, adopt):
+    row, _ = before.row()
+    adopt()
+    store = current_vault().store
+    store.delete(store.open([invoice(row).card.token])[0].record)
+    code, report = adopt("--check")
+    assert (code, report["counts"]) == (2, {"differs": 1})
+    assert report["rows"][0]["reason"] == "The new column does not hold the card of the old one."
 
 
 def test_a_column_that_holds_no_token_differs(before, adopt):

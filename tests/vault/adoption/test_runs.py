@@ -4,6 +4,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connections
 
@@ -16,6 +17,7 @@ from vault.pan import PAN
 from vault.store import CardStore
 
 pytestmark = pytest.mark.django_db
+is_mysql = settings.DATABASES["default"]["ENGINE"].endswith("mysql")
 
 
 @pytest.fixture
@@ -153,6 +155,38 @@ def test_a_database_that_keeps_refusing_ends_the_run(before, monkeypatch):
         call_command("vault_adopt", "shop.Invoice.card_number")
     assert refusal.value.returncode == 1
     assert invoice(row).card is None
+
+
+@pytest.mark.skipif(not is_mysql, reason="SQLite has no connection that a server could close")
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_is_lost_is_replaced(before, columns, monkeypatch, pauses):
+    row, _ = before.row()
+    meanwhile(monkeypatch, lambda: connections["default"].cursor().execute("KILL CONNECTION_ID()"))
+    assert run(columns, Mode.ADOPT, sleep=pauses.append).counts == {State.ADOPTED: 1}
+    assert len(pauses) == 1
+    assert invoice(row).card is not None
+
+
+@pytest.mark.skipif(not is_mysql, reason="SQLite locks no rows")
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_somebody_has_locked_is_waited_for(before, columns, pauses):
+    row, _ = before.row()
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SET SESSION innodb_lock_wait_timeout = 1")
+    other = connections["default"].copy()
+    try:
+        other.set_autocommit(False)
+        other.cursor().execute("SELECT id FROM shop_invoice WHERE id = %s FOR UPDATE", [row.pk])
+
+        def let_go(seconds):
+            pauses.append(seconds)
+            other.rollback()
+
+        assert run(columns, Mode.ADOPT, sleep=let_go).counts == {State.ADOPTED: 1}
+    finally:
+        other.close()
+    assert pauses == [0.1]
+    assert invoice(row).card is not None
 
 
 def test_a_rate_is_kept(before, columns, pauses):

@@ -82,9 +82,10 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         except VaultError as error:
             raise CommandError(f"{error.message} {error.aws_answer}".strip()) from None
-        except DatabaseError:
-            # What a database says of an error may quote the row.
-            raise CommandError(_DATABASE) from None
+        except DatabaseError as error:
+            # What a database says of an error may quote the row; its number does not.
+            number = next((each for each in error.args if isinstance(each, int)), "")
+            raise CommandError(f"{_DATABASE} ({type(error).__name__} {number})".replace(" )", ")")) from None
 
     def _text(self, report: Report) -> None:
         for finding in report.findings:
