@@ -39,7 +39,7 @@ _DONE: Final = {
 
 @admin.register(Incident)
 class IncidentAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
-    list_display = ("source", "state_now", "found", "opened_at", "last_seen", "decided")
+    list_display = ("source", "state_now", "found", "opened", "seen", "decided")
     list_filter = ("state", "opened_at", "last_seen")
     list_select_related = ("decided_by",)
     search_fields = ("source",)
@@ -59,6 +59,14 @@ class IncidentAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # t
         if incident.reopened_at and incident.state == Incident.State.OPEN:
             return format_html("{} {}", badge, _("again"))
         return badge
+
+    @admin.display(description=_("opened"), ordering="opened_at")
+    def opened(self, incident: Incident) -> str:
+        return f"{incident.opened_at:%Y-%m-%d %H:%M}"
+
+    @admin.display(description=_("last seen"), ordering="last_seen")
+    def seen(self, incident: Incident) -> str:
+        return f"{incident.last_seen:%Y-%m-%d %H:%M}"
 
     @admin.display(description=_("decided by"), ordering="decided_at")
     def decided(self, incident: Incident) -> str:
