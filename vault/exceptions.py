@@ -89,6 +89,9 @@ class Refusal(StrEnum):
     EXPIRED = "expired"
     FRESH_SIGN_IN = "fresh_sign_in"
     BREAK_GLASS = "break_glass"
+    NOTE = "note"
+    INCIDENT_STATE = "incident_state"
+    STILL_THERE = "still_there"
 
     @property
     def message(self) -> str:
@@ -113,6 +116,9 @@ _REFUSAL_MESSAGES = {
     Refusal.EXPIRED: "This request has expired.",
     Refusal.FRESH_SIGN_IN: "Confirm who you are first.",
     Refusal.BREAK_GLASS: "Break-glass is switched off here.",
+    Refusal.NOTE: "Say in a few words what you found. Card numbers do not belong there.",
+    Refusal.INCIDENT_STATE: "This incident was decided otherwise meanwhile.",
+    Refusal.STILL_THERE: "A card number still stands in one of the places. Remove it there first.",
 }
 
 
@@ -195,6 +201,10 @@ class VaultSealed(VaultError):
 
 class VaultUnavailable(VaultError):
     """The vault did not answer in time. Try again."""
+
+
+class ScanInterrupted(VaultError):
+    """The scan could not go on: a database, or a file that it was to read, did not answer."""
 
 
 class AuditUnavailable(VaultError):

@@ -42,6 +42,8 @@ class Right(StrEnum):
     VIEW_REVEALS = "view_revealrequest"
     VIEW_AUDIT = "view_auditevent"
     MANAGE_KEYS = "manage_keys"
+    VIEW_INCIDENTS = "view_incident"
+    WORK_INCIDENTS = "work_incident"
 
 
 #: Operations in the audit log that the rules below count, and how they name a lock and its end.

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from stdnum import ean, iban
 
 from tests.cards import ALL_NUMBERS, NUMBERS, grouped, with_check_digit
-from vault.redaction import RedactingFilter, contains_pan, is_forbidden_key, redact, redact_data
+from vault.redaction import RedactingFilter, contains_pan, find_pans, is_forbidden_key, redact, redact_data
 from vault.tokens import Token
 
 VISA = NUMBERS["visa"][0]
@@ -167,6 +167,25 @@ def test_no_false_alarm(text):
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_told_from_a_card_is_refused(text):
     assert contains_pan(text)
+
+
+@pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
+def test_find_pans_says_where_what_and_no_more(text):
+    found = find_pans(f"before {text} after")
+    digits = AMEX if AMEX[:4] in text else VISA
+    assert [(each.brand, each.last4) for each in found] == [("amex" if digits == AMEX else "visa", digits[-4:])]
+    assert contains_pan(f"before {text} after"[found[0].start : found[0].end])
+
+
+def test_find_pans_finds_each_of_many_in_order():
+    found = find_pans(" and ".join(ALL_NUMBERS))
+    assert [each.last4 for each in found] == [digits[-4:] for digits in ALL_NUMBERS if contains_pan(digits)]
+    assert [each.start for each in found] == sorted(each.start for each in found)
+
+
+@pytest.mark.parametrize("text", INNOCENT.values(), ids=INNOCENT)
+def test_find_pans_finds_what_contains_pan_does(text):
+    assert not find_pans(f"ship to: {text} (urgent)")
 
 
 @pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)

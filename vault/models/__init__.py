@@ -2,6 +2,7 @@
 
 from vault.models.cards import Card, ErasureCertificate, ItemChange
 from vault.models.events import AppendOnly, AuditEvent, AuditEventQuerySet
+from vault.models.incidents import Incident, Stray
 from vault.models.keys import Key
 from vault.models.reveals import RevealRequest
 from vault.models.runs import Run
@@ -12,8 +13,10 @@ __all__ = [
     "AuditEventQuerySet",
     "Card",
     "ErasureCertificate",
+    "Incident",
     "ItemChange",
     "Key",
     "RevealRequest",
     "Run",
+    "Stray",
 ]

@@ -7,6 +7,14 @@ masks, so `contains_pan(redact(text))` is always false.
 
 from vault.redaction.keys import is_forbidden_key
 from vault.redaction.logs import RedactingFilter, redact_data
-from vault.redaction.text import contains_pan, redact
+from vault.redaction.text import FoundPAN, contains_pan, find_pans, redact
 
-__all__ = ["RedactingFilter", "contains_pan", "is_forbidden_key", "redact", "redact_data"]
+__all__ = [
+    "FoundPAN",
+    "RedactingFilter",
+    "contains_pan",
+    "find_pans",
+    "is_forbidden_key",
+    "redact",
+    "redact_data",
+]

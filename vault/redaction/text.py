@@ -1,8 +1,9 @@
-"""The two questions asked of a text: does a card number stand in it, and what is left without them."""
+"""What is asked of a text: does a card number stand in it, where, and what is left without them."""
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
-from vault.pan import mask
+from vault.pan import Brand, brand_and_lengths, mask
 from vault.redaction.candidates import Candidate, has_enough_digits, runs
 from vault.redaction.reading import fold, has_escapes, unescape
 from vault.redaction.shapes import hide_accounts_and_parcels, hide_opaque, is_article_number, is_fraction
@@ -10,6 +11,15 @@ from vault.redaction.shapes import hide_accounts_and_parcels, hide_opaque, is_ar
 _PHONE_DIGITS: Final = 15  # ITU-T E.164
 
 _Span = tuple[int, int, str]
+
+
+class FoundPAN(NamedTuple):
+    """Where in a text a card number stands, and all that may be said of it."""
+
+    start: int
+    end: int
+    brand: Brand
+    last4: str
 
 
 def contains_pan(text: str) -> bool:
@@ -20,15 +30,34 @@ def contains_pan(text: str) -> bool:
     than 19 digits in one piece. Nobody can tell an order number of 16 digits from a card number if it happens to be in
     the range of a brand and to satisfy Luhn, as one in ten does: it is refused.
     """
-    return _contains_pan(text) or (has_escapes(text) and _contains_pan(unescape(text)[0]))
+    return any(_pans(text)) or (has_escapes(text) and any(_pans(unescape(text)[0])))
 
 
-def _contains_pan(text: str) -> bool:
+def find_pans(text: str) -> list[FoundPAN]:
+    """Every card number for which `contains_pan` is true, in order; those that overlap are one."""
+    found = [FoundPAN(each.start, each.end, *_brand_and_last4(each)) for each in _pans(text)]
+    if has_escapes(text):
+        plain, starts, ends = unescape(text)
+        found += [FoundPAN(starts[each.start], ends[each.end - 1], *_brand_and_last4(each)) for each in _pans(plain)]
+    found.sort(key=lambda each: (each.start, -each.end))
+    apart: list[FoundPAN] = []
+    for each in found:
+        if not apart or each.start >= apart[-1].end:
+            apart.append(each)
+    return apart
+
+
+def _brand_and_last4(candidate: Candidate) -> tuple[Brand, str]:
+    return brand_and_lengths(candidate.digits)[0], candidate.digits[-4:]
+
+
+def _pans(text: str) -> Iterator[Candidate]:
     text = fold(text)
     if not has_enough_digits(text):
-        return False
+        return
     text = hide_accounts_and_parcels(hide_opaque(text))
-    return any(_is_pan(candidate, text) for run in runs(text) for candidate in run.candidates())
+    for run in runs(text):
+        yield from (candidate for candidate in run.candidates() if _is_pan(candidate, text))
 
 
 def _is_pan(candidate: Candidate, text: str) -> bool:

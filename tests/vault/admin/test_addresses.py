@@ -20,6 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 OWN_ADDRESSES = {
+    **{f"vault_incident_{act}": ("POST",) for act in ("confirm", "false_alarm", "clean", "reopen", "check")},
     "vault_card_search": ("GET", "POST"),
     "vault_card_reveal": ("POST",),
     "vault_card_break_glass": ("POST",),
@@ -41,6 +42,8 @@ def test_every_address_of_the_vault_in_the_admin_is_in_the_tables():
 
 
 def address_of(name, asked):
+    if name.startswith("vault_incident_"):
+        return reverse(f"admin:{name}", args=[1])
     if name.startswith("vault_card_"):
         return reverse(f"admin:{name}", args=[] if name == "vault_card_search" else [asked.card_id])
     return reverse(f"admin:{name}", args=[] if name.endswith(("locked", "unlock")) else [asked.pk])
@@ -79,11 +82,15 @@ def test_a_number_in_the_address_is_redirected_away(asked, ada, canary, name):
     assert (answer.status_code, answer["Location"]) == (302, address)
 
 
-@pytest.mark.parametrize("address", [QUEUE, "/admin/vault/auditevent/", "/admin/vault/card/"])
+@pytest.mark.parametrize("address", [QUEUE, "/admin/vault/auditevent/", "/admin/vault/card/", "/admin/vault/incident/"])
 @pytest.mark.parametrize("query", ["q={}", "state={}", "operation={}", "p={}", "{}=1"])
 def test_a_number_in_a_list_is_redirected_away_with_a_hint(client, canary, address, query):
     client.force_login(
-        make_user("eve", "vault.view_card", "vault.view_revealrequest", "vault.view_auditevent", is_staff=True)
+        make_user(
+            "eve",
+            *(f"vault.view_{model}" for model in ("card", "revealrequest", "auditevent", "incident")),
+            is_staff=True,
+        )
     )
     answer = client.get(f"{address}?{query.format(canary('search'))}")
     assert (answer.status_code, answer["Location"]) == (302, address)
