@@ -41,6 +41,9 @@ class Right(StrEnum):
     VIEW_REVEALS = "view_revealrequest"
     VIEW_AUDIT = "view_auditevent"
     MANAGE_KEYS = "manage_keys"
+    REQUEST_EXPORT = "request_export"
+    APPROVE_EXPORT = "approve_export"
+    VIEW_EXPORTS = "view_exportrequest"
 
 
 #: Operations in the audit log that the rules below count, and how they name a lock and its end.
