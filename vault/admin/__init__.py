@@ -1,8 +1,16 @@
-"""The vault in Django's admin: cards, requests to see one, and the audit log."""
+"""The vault in Django's admin: cards, requests to see one or to export many, and the audit log."""
 
 from vault.admin.audit import AuditEventAdmin
 from vault.admin.cards import CardAdmin
+from vault.admin.exports import ExportRequestAdmin
 from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin
 from vault.admin.reveals import RevealRequestAdmin
 
-__all__ = ["AuditEventAdmin", "CardAdmin", "RefusePANSearchMixin", "RevealRequestAdmin", "ViewOnlyMixin"]
+__all__ = [
+    "AuditEventAdmin",
+    "CardAdmin",
+    "ExportRequestAdmin",
+    "RefusePANSearchMixin",
+    "RevealRequestAdmin",
+    "ViewOnlyMixin",
+]

@@ -23,6 +23,9 @@ OWN_ADDRESSES = {
     "vault_card_search": ("GET", "POST"),
     "vault_card_reveal": ("POST",),
     "vault_card_break_glass": ("POST",),
+    "vault_exportrequest_ask": ("GET", "POST"),
+    "vault_exportrequest_approve": ("GET", "POST"),
+    "vault_exportrequest_refuse": ("POST",),
     "vault_revealrequest_locked": ("GET",),
     "vault_revealrequest_unlock": ("POST",),
     "vault_revealrequest_show": ("GET", "POST"),
@@ -43,7 +46,7 @@ def test_every_address_of_the_vault_in_the_admin_is_in_the_tables():
 def address_of(name, asked):
     if name.startswith("vault_card_"):
         return reverse(f"admin:{name}", args=[] if name == "vault_card_search" else [asked.card_id])
-    return reverse(f"admin:{name}", args=[] if name.endswith(("locked", "unlock")) else [asked.pk])
+    return reverse(f"admin:{name}", args=[] if name.endswith(("locked", "unlock", "ask")) else [asked.pk])
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
