@@ -7,8 +7,10 @@ from typing import Any, Final
 from django.contrib.auth.models import Permission
 from django.db.models import Q, QuerySet
 
-#: With these somebody sees card numbers, or lets others see them.
-DIGITS: Final = frozenset({"detokenize_pan", "detokenize_unattended", "approve_reveal"})
+#: With these somebody sees card numbers, lets others see them, or hands them over.
+DIGITS: Final = frozenset(
+    {"detokenize_pan", "detokenize_unattended", "approve_reveal", "request_export", "approve_export"}
+)
 
 
 def holds_vault_rights(user: Any) -> bool:

@@ -11,6 +11,7 @@ from vault.exceptions import (
     CardErased,
     DetokenizationDenied,
     InvalidPAN,
+    InvalidRecipientKey,
     InvalidToken,
     RecordTampered,
     TokenNotFound,
@@ -22,6 +23,7 @@ from vault.exceptions import (
 # The first that matches counts; whatever is not here is an error of ours.
 _ANSWERS: Final[tuple[tuple[type[VaultError], HTTPStatus, str], ...]] = (
     (InvalidPAN, HTTPStatus.BAD_REQUEST, "invalid_pan"),
+    (InvalidRecipientKey, HTTPStatus.BAD_REQUEST, "invalid_key"),
     (InvalidToken, HTTPStatus.NOT_FOUND, "not_found"),
     (TokenNotFound, HTTPStatus.NOT_FOUND, "not_found"),
     (CardErased, HTTPStatus.GONE, "card_erased"),

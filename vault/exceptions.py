@@ -61,6 +61,54 @@ class InvalidToken(VaultError, ValueError):
     """The text is not a card token."""
 
 
+class KeyProblem(StrEnum):
+    """What is wrong with a recipient's key; the value is the stable code, `message` the sentence for people."""
+
+    UNREADABLE = "unreadable"
+    PRIVATE = "private"
+    KIND = "kind"
+    SHORT = "short"
+
+    @property
+    def message(self) -> str:
+        return _KEY_MESSAGES[self]
+
+
+_KEY_MESSAGES = {
+    KeyProblem.UNREADABLE: "This is not a public key in PEM (BEGIN PUBLIC KEY) or as one JWK.",
+    KeyProblem.PRIVATE: "This is a private or secret key. It was not stored; its owner should replace it.",
+    KeyProblem.KIND: "Only RSA keys and keys on the curves P-256 and P-384 are accepted, for encryption.",
+    KeyProblem.SHORT: "RSA keys have at least 3072 and at most 8192 bits, and an exponent of 65537 or more.",
+}
+
+
+class InvalidRecipientKey(VaultError, ValueError):
+    """Nothing may be encrypted to this key."""
+
+    def __init__(self, problem: KeyProblem) -> None:
+        self.problem = problem
+        super().__init__()
+
+    @property
+    def message(self) -> str:
+        return self.problem.message
+
+    def __reduce__(self) -> tuple[type, tuple[KeyProblem]]:  # type: ignore[override]
+        return type(self), (self.problem,)
+
+
+class ForeignExportFile(VaultError):
+    """The output file is not the one that this export began in."""
+
+
+class ExportFileInUse(VaultError):
+    """Another process writes this export now."""
+
+
+class ExportFileUnwritable(VaultError):
+    """The output file cannot be written."""
+
+
 class TokenNotFound(VaultError, LookupError):
     """No card is stored under this token."""
 
@@ -92,6 +140,9 @@ class Refusal(StrEnum):
     NOTE = "note"
     INCIDENT_STATE = "incident_state"
     STILL_THERE = "still_there"
+    TWO_APPROVALS = "two_approvals"
+    RECIPIENT = "recipient"
+    SELECTION = "selection"
 
     @property
     def message(self) -> str:
@@ -119,6 +170,9 @@ _REFUSAL_MESSAGES = {
     Refusal.NOTE: "Say in a few words what you found. Card numbers do not belong there.",
     Refusal.INCIDENT_STATE: "This incident was decided otherwise meanwhile.",
     Refusal.STILL_THERE: "A card number still stands in one of the places. Remove it there first.",
+    Refusal.TWO_APPROVALS: "Two people who may approve exports have to agree first.",
+    Refusal.RECIPIENT: "Name the recipient. Card numbers do not belong there.",
+    Refusal.SELECTION: "Choose at least one card, and none that is not on file.",
 }
 
 

@@ -44,6 +44,9 @@ class Right(StrEnum):
     MANAGE_KEYS = "manage_keys"
     VIEW_INCIDENTS = "view_incident"
     WORK_INCIDENTS = "work_incident"
+    REQUEST_EXPORT = "request_export"
+    APPROVE_EXPORT = "approve_export"
+    VIEW_EXPORTS = "view_exportrequest"
 
 
 #: Operations in the audit log that the rules below count, and how they name a lock and its end.

@@ -1,7 +1,8 @@
-"""The vault in Django's admin: cards, requests to see one, incidents, and the audit log."""
+"""The vault in Django's admin: cards, requests to see one or export many, incidents, and the audit log."""
 
 from vault.admin.audit import AuditEventAdmin
 from vault.admin.cards import CardAdmin
+from vault.admin.exports import ExportRequestAdmin
 from vault.admin.incidents import IncidentAdmin
 from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin
 from vault.admin.reveals import RevealRequestAdmin
@@ -9,6 +10,7 @@ from vault.admin.reveals import RevealRequestAdmin
 __all__ = [
     "AuditEventAdmin",
     "CardAdmin",
+    "ExportRequestAdmin",
     "IncidentAdmin",
     "RefusePANSearchMixin",
     "RevealRequestAdmin",

@@ -2,6 +2,7 @@
 
 from vault.models.cards import Card, ErasureCertificate, ItemChange
 from vault.models.events import AppendOnly, AuditEvent, AuditEventQuerySet
+from vault.models.exports import ExportApproval, ExportedCard, ExportRequest
 from vault.models.incidents import Incident, Stray
 from vault.models.keys import Key
 from vault.models.reveals import RevealRequest
@@ -13,6 +14,9 @@ __all__ = [
     "AuditEventQuerySet",
     "Card",
     "ErasureCertificate",
+    "ExportApproval",
+    "ExportRequest",
+    "ExportedCard",
     "Incident",
     "ItemChange",
     "Key",

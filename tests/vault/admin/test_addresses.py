@@ -24,6 +24,9 @@ OWN_ADDRESSES = {
     "vault_card_search": ("GET", "POST"),
     "vault_card_reveal": ("POST",),
     "vault_card_break_glass": ("POST",),
+    "vault_exportrequest_ask": ("GET", "POST"),
+    "vault_exportrequest_approve": ("GET", "POST"),
+    "vault_exportrequest_refuse": ("POST",),
     "vault_revealrequest_locked": ("GET",),
     "vault_revealrequest_unlock": ("POST",),
     "vault_revealrequest_show": ("GET", "POST"),
@@ -46,7 +49,7 @@ def address_of(name, asked):
         return reverse(f"admin:{name}", args=[1])
     if name.startswith("vault_card_"):
         return reverse(f"admin:{name}", args=[] if name == "vault_card_search" else [asked.card_id])
-    return reverse(f"admin:{name}", args=[] if name.endswith(("locked", "unlock")) else [asked.pk])
+    return reverse(f"admin:{name}", args=[] if name.endswith(("locked", "unlock", "ask")) else [asked.pk])
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
