@@ -1,0 +1,93 @@
+"""An installation of its own: a database, a vault, and the real processes that work with them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connections
+
+_SQL = ("DATABASE_URL", "AUDIT_DATABASE_URL")
+
+
+class Installation:
+    """Runs `manage.py` and scripts as processes, in an environment in which nothing else works."""
+
+    def __init__(self, folder, **variables):
+        self.folder = folder
+        self.environment = {
+            "DJANGO_SETTINGS_MODULE": "billing.settings.local",
+            "DATA_DIR": str(folder),
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONWARNINGS": "ignore",
+            **variables,
+        }
+
+    def manage(self, *arguments, code=0):
+        """What a command printed on stdout; it must end with `code`."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *map(str, arguments)],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr[-2000:]
+        return done.stdout
+
+    def start(self, *arguments, **options):
+        """A command that runs beside the test."""
+        return self._start("manage.py", *map(str, arguments), **options)
+
+    def script(self, source, /, *arguments, **options):
+        """A Python script that runs beside the test, with Django set up."""
+        return self._start("-c", f"import django\ndjango.setup()\n{source}", *map(str, arguments), **options)
+
+    def run(self, source, /, *arguments, stdin=""):
+        """What a Python script printed on its last line."""
+        process = self.script(source, *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        out, _ = process.communicate(stdin)
+        assert process.returncode == 0
+        return out.splitlines()[-1]
+
+    def _start(self, *arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options):
+        command = [sys.executable, *arguments]
+        return subprocess.Popen(command, env=self.environment, stdout=stdout, stderr=stderr, **options)
+
+
+def kill_after(process, seconds):
+    """Kill a process with SIGKILL while it works; False if it was over before."""
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+@pytest.fixture
+def installation(tmp_path_factory, request):
+    """An installation with an empty, provisioned vault: on files, or on databases of its own on the private server.
+
+    `@pytest.mark.parametrize("installation", [{"VAULT_X": "1"}], indirect=True)` adds to its environment.
+    """
+    made = Installation(tmp_path_factory.mktemp("installation"), **getattr(request, "param", {}))
+    is_mysql = settings.DATABASES["default"]["ENGINE"].endswith("mysql")
+    names = [f"installation_{os.getpid()}_{number}" for number in range(2)] if is_mysql else []
+    for name, variable in zip(names, _SQL, strict=False):
+        _sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        server, socket = os.environ["DATABASE_URL"].split("?")
+        made.environment[variable] = f"{server.rpartition('/')[0]}/{name}?{socket}"
+    made.manage("migrate", "--verbosity=0")
+    made.manage("migrate", "--database=audit", "--verbosity=0")
+    made.manage("vault_provision")
+    yield made
+    for name in names:
+        _sql(f"DROP DATABASE {name}")
+
+
+def _sql(statement):
+    with connections["default"].cursor() as cursor:
+        cursor.execute(statement)
