@@ -71,7 +71,7 @@ def _steps(vault: Vault) -> list[tuple[str, Callable[[], object]]]:
     return [
         (f"Card key {config.CARD_KEY} ({where})", lambda: _require_sealing_key(vault)),
         (f"Fingerprint key {config.FINGERPRINT_KEY}", lambda: vault.session.require_key(config.FINGERPRINT_KEY)),
-        (f"Table {config.TABLE} and fingerprint secret", vault.unwrap_fingerprint_key),
+        (f"Table {config.TABLE} and fingerprint secret", lambda: _unwrap_fingerprint_keys(vault)),
         ("Keep a card", probe.keep),
         ("Recognize it", probe.find),
         ("Open it", probe.open),
@@ -83,6 +83,11 @@ def _require_sealing_key(vault: Vault) -> None:
     """The key that seals now; by the name in the settings too, which an operator looks at."""
     for name in {vault.config.CARD_KEY, key_ring(vault.config).sealing.name}:
         vault.session.require_key(name)
+
+
+def _unwrap_fingerprint_keys(vault: Vault) -> None:
+    for version in key_ring(vault.config).recognized:
+        vault.unwrap_fingerprint_key(version)
 
 
 class _Probe:

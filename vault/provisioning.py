@@ -109,6 +109,7 @@ class _Key:
 class Provisioner:
     """Brings keys and table of one configuration to the state that the vault needs.
 
+    :param fingerprint_version: of the secret that cards are found by now; a retired one is not made again
     :param dry_run: look at everything, change nothing, and report what would be done
     """
 
@@ -119,6 +120,7 @@ class Provisioner:
         dynamodb: DynamoDBClient,
         kms: KMSClient,
         fingerprint_keys: FingerprintKeys,
+        fingerprint_version: int = 1,
         principals: Principals = Principals(),
         dry_run: bool = False,
     ) -> None:
@@ -126,6 +128,7 @@ class Provisioner:
         self._dynamodb = dynamodb
         self._kms = kms
         self._fingerprint_keys = fingerprint_keys
+        self._fingerprint_version = fingerprint_version
         self._principals = principals
         self._dry_run = dry_run
 
@@ -322,12 +325,13 @@ class Provisioner:
     def _provision_fingerprint_secret(self) -> Iterator[Change]:
         if self._dry_run:
             try:
-                is_there = self._fingerprint_keys.exists()
+                is_there = self._fingerprint_keys.exists(self._fingerprint_version)
             except VaultError:
                 is_there = False  # without the table, which a dry run does not create
             yield self._change("fingerprint secret", is_met=is_there, action=Action.CREATED)
         else:
-            yield self._change("fingerprint secret", is_met=not self._fingerprint_keys.create(), action=Action.CREATED)
+            is_new = self._fingerprint_keys.create(self._fingerprint_version)
+            yield self._change("fingerprint secret", is_met=not is_new, action=Action.CREATED)
 
     # --- Both ----------------------------------------------------------------------------------------------------
 

@@ -290,6 +290,20 @@ def test_there_is_nothing_to_promote_without_a_rotation(rotation):
         rotation.promote_fingerprint_key()
 
 
+def test_a_retired_secret_is_neither_made_again_nor_missed(vault, rotation, cards, capsys):
+    rotation.add_fingerprint_key()
+    age_the_list()
+    run("vault_reencrypt")
+    rotation.promote_fingerprint_key()
+    age_the_list()
+    run("vault_reencrypt")
+    rotation.retire("fingerprint", 1)
+    call_command("vault_provision")
+    assert not vault.fingerprint_keys.exists(1)
+    call_command("vault_check")
+    assert "FAILED" not in capsys.readouterr().out
+
+
 # --- Sealing anew -----------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from vault.audit import audited
 from vault.backend import current_vault
 from vault.exceptions import VaultError
+from vault.keylist import key_ring
 from vault.provisioning import Action, Change, Principals, Provisioner
 from vault.stdout import taken
 
@@ -42,6 +43,7 @@ class Command(BaseCommand):
                 dynamodb=vault.session.dynamodb(),
                 kms=vault.session.kms(),
                 fingerprint_keys=vault.fingerprint_keys,
+                fingerprint_version=key_ring(vault.config).written[0],
                 principals=Principals(administration=administration, use=use),
                 dry_run=options["dry_run"],
             )
