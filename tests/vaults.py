@@ -21,6 +21,7 @@ SETTINGS = {
     "CARD_KEY": "alias/test-card",
     "FINGERPRINT_KEY": "alias/test-fingerprint",
     "AUDIT_KEY": "alias/test-audit",
+    "CERTIFICATE_KEY": "alias/test-certificate",
     "REVEAL_APPROVAL": False,
     "PURPOSES": ["settlement", "refund"],
     "EMBEDDED_ALLOWED": True,

@@ -71,7 +71,7 @@ class Vault:
 
     @cached_property
     def notary(self) -> Notary:
-        return Notary(kms=self.session.kms(), key_id=self.config.AUDIT_KEY)
+        return Notary(kms=self.session.kms(), key_id=self.config.CERTIFICATE_KEY)
 
     @property
     def store(self) -> CardStore:

@@ -1,6 +1,6 @@
 """Erasure certificates: what was erased, when, by whom and why, under a MAC that KMS makes.
 
-The key is the one of the audit log: whoever can write to the databases cannot make a certificate.
+The key is one of its own: every process that erases may sign with it, and none of these may seal the audit log.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ class VaultConfig:
     CARD_KEY: str
     FINGERPRINT_KEY: str
     AUDIT_KEY: str
+    CERTIFICATE_KEY: str
     AUDIT_DATABASE: str = "audit"
     EMBEDDED_DIR: Path = Path("vault")
     EMBEDDED_ALLOWED: bool = False
@@ -107,7 +108,7 @@ class VaultConfig:
         """Why these settings, each possible in itself, must not be used together; None if they may."""
         if self.BACKEND is Backend.EMBEDDED and not self.EMBEDDED_ALLOWED:
             return EMBEDDED_REFUSED
-        keys = (self.CARD_KEY, self.FINGERPRINT_KEY, self.AUDIT_KEY)
+        keys = (self.CARD_KEY, self.FINGERPRINT_KEY, self.AUDIT_KEY, self.CERTIFICATE_KEY)
         if len(set(keys)) < len(keys):
             return ONE_KEY_REFUSED
         if any(_region(key) not in (None, self.REGION) for key in keys):
@@ -118,7 +119,7 @@ class VaultConfig:
 
 
 EMBEDDED_REFUSED: Final = "The embedded vault is for laptops and tests; here settings.VAULT['BACKEND'] must be 'aws'."
-ONE_KEY_REFUSED: Final = "The card key, the fingerprint key and the audit key must be three KMS keys."
+ONE_KEY_REFUSED: Final = "The keys for cards, fingerprints, the audit log and certificates must be four KMS keys."
 UNKNOWN_PURPOSE_REFUSED: Final = "settings.VAULT['PURPOSE_RULES'] has a rule for a purpose that is not in PURPOSES."
 REGION_REFUSED: Final = "The KMS keys must be of the region of the table, settings.VAULT['REGION']."
 
@@ -155,7 +156,7 @@ def _purposes(values: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-_REQUIRED: Final = ("BACKEND", "REGION", "TABLE", "CARD_KEY", "FINGERPRINT_KEY", "AUDIT_KEY")
+_REQUIRED: Final = ("BACKEND", "REGION", "TABLE", "CARD_KEY", "FINGERPRINT_KEY", "AUDIT_KEY", "CERTIFICATE_KEY")
 _CONVERTERS: Final[dict[str, Any]] = {
     "BACKEND": Backend,
     "MATERIALS": Materials,

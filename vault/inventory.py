@@ -9,14 +9,14 @@ from datetime import date, datetime, timedelta
 from django.utils import timezone
 
 from vault.backend import Vault
-from vault.census import Census, take
+from vault.census import take
 from vault.kmskeys import KMSKeys
 from vault.models import ErasureCertificate, Key
 from vault.rotation import items_under
 
 _CARD_ALGORITHM = "AES-256-CBC and HMAC-SHA-256 under data keys wrapped by KMS"
 _FINGERPRINT_ALGORITHM = "HMAC-SHA-256 under a secret wrapped by KMS"
-_AUDIT_ALGORITHM = "HMAC-SHA-256 in KMS"
+_MAC_ALGORITHM = "HMAC-SHA-256 in KMS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,12 @@ def inventory(
             algorithm = _FINGERPRINT_ALGORITHM
         items = None if census is None else items_under(key, census)
         yield _entry(vault, key, facts.arn, facts.state, algorithm, facts.bits, created, items)
-    facts = kms.describe(vault.config.AUDIT_KEY)
-    audit = Key(purpose="audit", number=1, state=Key.State.ACTIVE)
-    signed = None if census is None else _signed(census)
-    yield _entry(vault, audit, facts.arn, facts.state, _AUDIT_ALGORITHM, facts.bits, facts.created_at, signed)
+    signed = {"audit": census.seals, "certificate": ErasureCertificate.objects.count()} if census else {}
+    for purpose, name in (("audit", vault.config.AUDIT_KEY), ("certificate", vault.config.CERTIFICATE_KEY)):
+        facts, key = kms.describe(name), Key(purpose=purpose, number=1, state=Key.State.ACTIVE)
+        yield _entry(
+            vault, key, facts.arn, facts.state, _MAC_ALGORITHM, facts.bits, facts.created_at, signed.get(purpose)
+        )
 
 
 def _listed(vault: Vault) -> list[Key]:
@@ -70,16 +72,13 @@ def _listed(vault: Vault) -> list[Key]:
     return list(Key.objects.all()) or named
 
 
-def _signed(census: Census) -> int:
-    return census.seals + ErasureCertificate.objects.count()
-
-
 def _entry(
     vault: Vault, key: Key, arn: str, kms_state: str, algorithm: str, bits: int, created: datetime, items: int | None
 ) -> InventoryEntry:
     today = timezone.localdate()
     end = timezone.localdate(created) + timedelta(days=vault.config.CRYPTOPERIOD_DAYS)
-    is_in_use = key.state in {Key.State.ACTIVE, Key.State.NEXT}
+    # Keys for MACs protect no card data, and what they signed has to be verified for years.
+    is_in_use = key.state in {Key.State.ACTIVE, Key.State.NEXT} and key.purpose in Key.Purpose.values
     return InventoryEntry(
         number=key.number,
         purpose=key.purpose,

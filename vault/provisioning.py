@@ -25,7 +25,7 @@ _ATTRIBUTES: Final = [{"AttributeName": PARTITION_KEY, "AttributeType": "S"}]
 # What the application does with a key, by the key's job; everything else is administration.
 _CARD_USE: Final = ("kms:GenerateDataKey", "kms:Decrypt")
 _FINGERPRINT_USE: Final = ("kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt")
-_AUDIT_USE: Final = ("kms:GenerateMac", "kms:VerifyMac")
+_MAC_USE: Final = ("kms:GenerateMac", "kms:VerifyMac")
 _SPECS: Final = {"ENCRYPT_DECRYPT": "SYMMETRIC_DEFAULT", "GENERATE_VERIFY_MAC": "HMAC_256"}
 _ADMINISTRATION: Final = tuple(
     f"kms:{action}"
@@ -97,7 +97,7 @@ class Principals:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """One of the three keys: the name it is configured by and what it is for."""
+    """One of the four keys: the name it is configured by and what it is for."""
 
     name: str
     description: str
@@ -158,9 +158,16 @@ class Provisioner:
             {"kms:EncryptionContext:purpose": "fingerprint", "kms:EncryptionContext:table": table},
         )
         audit = _Key(
-            self._config.AUDIT_KEY, f"Seals the audit log of {table}", _AUDIT_USE, {}, usage="GENERATE_VERIFY_MAC"
+            self._config.AUDIT_KEY, f"Seals the audit log of {table}", _MAC_USE, {}, usage="GENERATE_VERIFY_MAC"
         )
-        return card, fingerprint, audit
+        certificate = _Key(
+            self._config.CERTIFICATE_KEY,
+            f"Signs what was erased from {table}",
+            _MAC_USE,
+            {},
+            usage="GENERATE_VERIFY_MAC",
+        )
+        return card, fingerprint, audit, certificate
 
     # --- Keys ----------------------------------------------------------------------------------------------------
 

@@ -143,6 +143,7 @@ VAULT = {
     "CARD_KEY": env.str("VAULT_CARD_KEY", default="alias/billing-vault-card"),
     "FINGERPRINT_KEY": env.str("VAULT_FINGERPRINT_KEY", default="alias/billing-vault-fingerprint"),
     "AUDIT_KEY": env.str("VAULT_AUDIT_KEY", default="alias/billing-vault-audit"),
+    "CERTIFICATE_KEY": env.str("VAULT_CERTIFICATE_KEY", default="alias/billing-vault-certificate"),
     "AUDIT_DATABASE": "audit",
     "MATERIALS": env.str("VAULT_MATERIALS", default="per-item"),
     "DATA_KEY_MAX_AGE": env.int("VAULT_DATA_KEY_MAX_AGE", default=300),

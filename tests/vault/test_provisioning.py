@@ -45,7 +45,8 @@ def test_everything_is_created_and_then_left_alone(empty_vault):
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(empty_vault):
     changes = provision(empty_vault, dry_run=True)
     assert [change.resource for change in changes if change.action is Action.CREATED] == [
-        "alias/test-card", "alias/test-fingerprint", "alias/test-audit", "vault-test", "vault-test",
+        "alias/test-card", "alias/test-fingerprint", "alias/test-audit",
+        "alias/test-certificate", "vault-test", "vault-test",
     ]  # fmt: skip
     assert empty_vault.session.dynamodb().list_tables()["TableNames"] == []
     with pytest.raises(VaultSealed):

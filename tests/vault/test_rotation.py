@@ -74,6 +74,7 @@ def test_a_vault_that_was_never_rotated_lists_the_keys_of_its_settings(cards):
         ("card", 1): len(cards),
         ("fingerprint", 1): len(cards),
         ("audit", 1): 0,
+        ("certificate", 1): 0,
     }
     card = keys["card", 1]
     assert (card["state"], card["bits"], card["age"], card["is_overdue"]) == ("active", 256, 0, False)

@@ -135,6 +135,7 @@ def test_both_keys_are_rotated_under_traffic_and_kills(installation, traffic):
         ("fingerprint", 1): ("retired", 0),
         ("fingerprint", 2): ("active", cards),
         ("audit", 1): ("active", 0),
+        ("certificate", 1): ("active", 0),
     }
     again = installation.run(KEEP, stdin=" ".join(known)).split()
     assert again == list(known.values())
