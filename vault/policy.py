@@ -42,6 +42,7 @@ class Right(StrEnum):
     VIEW_REVEALS = "view_revealrequest"
     VIEW_AUDIT = "view_auditevent"
     MANAGE_KEYS = "manage_keys"
+    VIEW_KEYS = "view_key"
     VIEW_INCIDENTS = "view_incident"
     WORK_INCIDENTS = "work_incident"
     REQUEST_EXPORT = "request_export"

@@ -1,7 +1,9 @@
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
@@ -101,11 +103,25 @@ def test_the_groups_are_there_and_each_does_one_job():
         return {("vault", name) for name in names}
 
     assert rights == {
-        "Support": orders | vault("view_card", "search_pan", "erase_card"),
-        "Fraud": orders | vault("view_card", "detokenize_pan", "search_pan", "view_revealrequest", "approve_reveal"),
-        "Key custodian": vault("manage_keys"),
-        "Auditor": vault("view_card", "view_revealrequest", "view_auditevent"),
+        "Support": orders | vault("view_card", "search_pan", "erase_card", "view_erasurecertificate"),
+        "Fraud": orders
+        | vault("view_card", "detokenize_pan", "search_pan", "view_revealrequest", "approve_reveal")
+        | vault("hold_card", "view_erasurecertificate", "view_incident", "work_incident"),
+        "Key custodian": vault("manage_keys", "view_key"),
+        "Auditor": vault("view_card", "view_revealrequest", "view_auditevent", "view_erasurecertificate")
+        | vault("view_incident", "view_exportrequest", "view_key"),
+        "Export approver": vault("view_exportrequest", "approve_export"),
     }
+
+
+def test_a_group_that_somebody_changed_keeps_what_it_has():
+    migration = import_module("vault.migrations.0008_group_rights")
+    for name in ("Support", "Auditor", "Export approver"):
+        Group.objects.get(name=name).permissions.clear()
+    migration.grant(apps, None)
+    assert not Group.objects.get(name="Support").permissions.exists()
+    assert not Group.objects.get(name="Auditor").permissions.exists()
+    assert not Group.objects.get(name="Export approver").permissions.exists()
 
 
 # --- Purpose ------------------------------------------------------------------------------------------------------

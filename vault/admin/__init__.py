@@ -1,9 +1,10 @@
-"""The vault in Django's admin: cards, requests to see one or export many, incidents, and the audit log."""
+"""The vault in Django's admin: cards, requests to see one or export many, incidents, keys, and the audit log."""
 
 from vault.admin.audit import AuditEventAdmin
 from vault.admin.cards import CardAdmin
 from vault.admin.exports import ExportRequestAdmin
 from vault.admin.incidents import IncidentAdmin
+from vault.admin.keys import KeyAdmin, RunAdmin
 from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin
 from vault.admin.reveals import RevealRequestAdmin
 
@@ -12,7 +13,9 @@ __all__ = [
     "CardAdmin",
     "ExportRequestAdmin",
     "IncidentAdmin",
+    "KeyAdmin",
     "RefusePANSearchMixin",
     "RevealRequestAdmin",
+    "RunAdmin",
     "ViewOnlyMixin",
 ]
