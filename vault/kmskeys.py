@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from vault.aws import aws_boundary
+from vault.keyring import key_id
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -65,4 +66,4 @@ class KMSKeys:
     def disable(self, arn: str) -> None:
         """Let a key open nothing until somebody enables it again."""
         with aws_boundary():
-            self._kms.disable_key(KeyId=arn)
+            self._kms.disable_key(KeyId=key_id(arn))

@@ -391,3 +391,21 @@ def test_writers_never_lose(vault, rotation, cards, monkeypatch):
     assert reseal(items, Selection()) == {Outcome.BUSY: 1}
     assert due(vault, cards[:1]) == []
     assert not ItemChange.objects.exists()
+
+
+def test_the_whole_way_of_both_keys_on_both_engines(any_vault, read):
+    rotation = Rotation(any_vault, sleep=lambda seconds: None)
+    cards = [result.card for result in services.tokenize_many(PANS[:3])]
+    rotation.rotate_card_key()
+    run("vault_reencrypt")
+    age_the_list()
+    rotation.retire("card", 1, disable=True)
+    rotation.add_fingerprint_key()
+    age_the_list()
+    run("vault_reencrypt")
+    rotation.promote_fingerprint_key()
+    age_the_list()
+    run("vault_reencrypt")
+    rotation.retire("fingerprint", 1)
+    assert [result.status for result in services.tokenize_many(PANS[:3])] == ["existing"] * 3
+    assert read(cards) == PANS[:3]
