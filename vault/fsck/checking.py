@@ -131,7 +131,12 @@ class Check:
         self, findings: Sequence[Finding], *, stage: Stage | None = None, seen: int = 0, after: str = ""
     ) -> None:
         """Repair what a page had, and remember both together: after a crash the page is looked at again as a whole."""
-        settled = [(each, self._options.repairs and repair(each, self._columns)) for each in findings]
+        settled = []
+        for finding in findings:
+            is_repaired = self._options.repairs and repair(finding, self._columns)
+            settled.append((finding, is_repaired))
+            with self._lock:
+                self._tell(finding, is_repaired)
         with self._lock:
             counts = self.run.counts
             for finding, is_repaired in settled:
@@ -140,7 +145,6 @@ class Check:
                     _add(counts["repaired"], finding.code)
                 if finding.code is Code.FINGERPRINT_DAMAGED:
                     self._claimed.append(finding.fingerprint)
-                self._tell(finding, is_repaired)
             if stage:
                 _add(counts, stage.counted_as, seen)
                 self.run.position["after"][stage.name] = after
