@@ -1,4 +1,4 @@
-"""What load balancers ask. Neither answer touches the vault: an AWS outage must not take the order history down."""
+"""What load balancers and monitors ask. No answer needs AWS: its outage must not take the order history down."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from vault.retention import verification_overdue_since
 
 
 @require_safe
@@ -26,6 +28,19 @@ def ready(request: HttpRequest) -> HttpResponse:
             cursor.execute("SELECT 1")
     except Error:
         return _text("database unreachable", HTTPStatus.SERVICE_UNAVAILABLE)
+    return _text("ok", HTTPStatus.OK)
+
+
+@require_safe
+@never_cache
+def retention(request: HttpRequest) -> HttpResponse:
+    """It was proven lately that no card is kept for too long (PCI DSS 3.2.1); for a monitor, not a load balancer."""
+    try:
+        since = verification_overdue_since()
+    except Error:
+        return _text("database unreachable", HTTPStatus.SERVICE_UNAVAILABLE)
+    if since:
+        return _text(f"overdue since {since:%Y-%m-%d}", HTTPStatus.SERVICE_UNAVAILABLE)
     return _text("ok", HTTPStatus.OK)
 
 

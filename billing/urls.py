@@ -29,6 +29,7 @@ def _uncached(pattern: URLPattern | URLResolver) -> URLPattern | URLResolver:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.live, name="healthz"),
     path("readyz", health.ready, name="readyz"),
+    path("health/retention", health.retention, name="health_retention"),
 ]
 
 if {"web", "admin"} & set(settings.SURFACES):

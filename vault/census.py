@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from vault.exceptions import RecordTampered
 from vault.fingerprints import version_of
+from vault.pace import silent
 from vault.records import PARTITION_KEY, Item, fingerprints_of, key_mark
 from vault.store import CardStore
 from vault.tokens import Token
@@ -57,7 +58,7 @@ class Census:
         self.found_by.update(version for version in versions if version)
 
 
-def take(store: CardStore, *, seen: Callable[[int], object] = lambda _: None) -> Census:
+def take(store: CardStore, *, seen: Callable[[int], object] = silent) -> Census:
     """Count every item of the table. `seen` is told how many came with each page. Raises as the store."""
     census = Census()
     after = ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
 from django.utils import timezone
@@ -12,7 +13,7 @@ from django.utils import timezone
 from vault.audit import CURRENT, audited, named
 from vault.audit.origin import current_origin
 from vault.backend import current_vault
-from vault.exceptions import AccessDenied, OnHold, Refusal, TokenNotFound
+from vault.exceptions import AccessDenied, CardInUse, OnHold, Refusal, TokenNotFound
 from vault.models import Card, ErasureCertificate
 from vault.policy import Actor, Right, authorize
 from vault.purposes import TEXT_LENGTH
@@ -53,19 +54,44 @@ def erase(token: Token | str, *, actor: Actor | None, reason: str, is_owner: boo
     return certificate
 
 
-def erase_card(token: str, *, basis: Basis, reason: str, actor: object | None = CURRENT) -> ErasureCertificate:
-    """Erase a card: see `erase`. Asks no policy and writes no event; that is its caller's."""
-    card = _close(token)
+def erase_card(
+    token: str,
+    *,
+    basis: Basis,
+    reason: str,
+    actor: object | None = CURRENT,
+    is_due: Callable[[Card], bool] | None = None,
+) -> ErasureCertificate:
+    """Erase a card: see `erase`. Asks no policy and writes no event; that is its caller's.
+
+    `is_due` is asked under the lock of the card's row, behind which a use of the card waits: what it says is true at
+    the moment of erasing. Raises `CardInUse` if it says no.
+    """
+    card = _close(token, is_due)
     current_vault().store.remove(Token.parse(token))
     return _certified(card, basis=basis, reason=reason, actor=actor)
 
 
+def erase_due(token: str, *, basis: Basis, reason: str, is_due: Callable[[Card], bool]) -> ErasureCertificate:
+    """Erase a card that nobody asked to erase, if it still is due, audited. Raises as `erase_card`, and `OnHold`."""
+    with audited("erase", token=token, reason=reason, cards=1) as outcome:
+        certificate = erase_card(token, basis=basis, reason=reason, is_due=is_due)
+        outcome["certificate"] = certificate.number
+    return certificate
+
+
 def finish(card: Card) -> ErasureCertificate:
-    """Do the rest of an erasure that a crash cut off. Its certificate says that much of who began it."""
+    """Do the rest of an erasure that a crash cut off, audited. Its certificate says that much of who began it."""
     if not card.is_erased:
         raise TokenNotFound
-    current_vault().store.remove(Token.parse(card.token))
-    return _certified(card, basis=Basis.REQUEST, reason="Finished after an interruption. See the audit log.")
+    with audited("erase", token=card.token, reason=_FINISHED, cards=1) as outcome:
+        current_vault().store.remove(Token.parse(card.token))
+        certificate = _certified(card, basis=Basis.REQUEST, reason=_FINISHED)
+        outcome["certificate"] = certificate.number
+    return certificate
+
+
+_FINISHED: Final = "Finished after an interruption. See the audit log."
 
 
 def hold(token: Token | str, *, actor: Actor | None, reason: str) -> None:
@@ -93,7 +119,7 @@ def _set_hold(operation: str, token: Token | str, *, actor: Actor | None, reason
             raise TokenNotFound
 
 
-def _close(token: str) -> Card:
+def _close(token: str, is_due: Callable[[Card], bool] | None) -> Card:
     """From here on nobody reads the card, whatever becomes of this process."""
     with transaction.atomic(durable=True):
         try:
@@ -103,6 +129,8 @@ def _close(token: str) -> Card:
         if not card.is_erased:
             if card.hold:
                 raise OnHold
+            if is_due is not None and not is_due(card):
+                raise CardInUse
             card.status, card.erased_at = Card.Status.ERASED, timezone.now()
             card.save(update_fields=["status", "erased_at"])
     return card

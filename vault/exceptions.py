@@ -233,6 +233,10 @@ class OnHold(VaultError):
     """The card is under legal hold and cannot be erased."""
 
 
+class CardInUse(VaultError):
+    """The card is needed again and was not erased."""
+
+
 class KeyInUse(VaultError):
     """Items are still under this key. Run vault_reencrypt until none is left."""
 

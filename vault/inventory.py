@@ -12,6 +12,7 @@ from vault.backend import Vault
 from vault.census import take
 from vault.kmskeys import KMSKeys
 from vault.models import ErasureCertificate, Key
+from vault.pace import silent
 from vault.rotation import items_under
 
 _CARD_ALGORITHM = "AES-256-CBC and HMAC-SHA-256 under data keys wrapped by KMS"
@@ -40,9 +41,7 @@ class InventoryEntry:
     items: int | None
 
 
-def inventory(
-    vault: Vault, *, counts: bool = True, seen: Callable[[int], object] = lambda _: None
-) -> Iterator[InventoryEntry]:
+def inventory(vault: Vault, *, counts: bool = True, seen: Callable[[int], object] = silent) -> Iterator[InventoryEntry]:
     """Every key of the vault. Asks KMS about each and, with `counts`, scans the table. Raises as they do."""
     census = take(vault.store, seen=seen) if counts else None
     kms = KMSKeys(vault.session.kms())

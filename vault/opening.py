@@ -62,12 +62,21 @@ def is_last_written(card: Card, item: Item | None) -> bool:
 def tampering(card: Card, item: Item | None) -> Tampering | None:
     """What is wrong with a card's item; None if nothing is. Opens it. Raises `TokenNotFound` if there is none."""
     try:
-        opened = current_vault().store.open_item(Token.parse(card.token), item)
+        current_vault().store.open_item(Token.parse(card.token), item)
     except RecordTampered as tampered:
         return tampered.kind
+    return outdated(card, item)
+
+
+def outdated(card: Card, item: Item | None) -> Tampering | None:
+    """How an item is another one than SQL knows of; None if it is the one last written. Opens nothing."""
     if is_last_written(card, item):
         return None
-    return Tampering.OLDER if opened.state.version < card.item_version else Tampering.UNRECORDED
+    try:
+        version = ItemState.of(item or {}).version
+    except RecordTampered as tampered:
+        return tampered.kind
+    return Tampering.OLDER if version < card.item_version else Tampering.UNRECORDED
 
 
 def _active(tokens: Sequence[Token]) -> dict[str, Card]:

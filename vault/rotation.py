@@ -18,6 +18,7 @@ from vault.exceptions import KeyInUse, KeyListTooYoung, VaultError
 from vault.keyring import CardKey
 from vault.kmskeys import KMSKeys
 from vault.models import Key
+from vault.pace import silent
 
 _CARD: Final = Key.Purpose.CARD
 _FINGERPRINT: Final = Key.Purpose.FINGERPRINT
@@ -98,7 +99,7 @@ class Rotation:
             outcome["number"] = number
         return key
 
-    def promote_fingerprint_key(self, *, seen: Callable[[int], object] = lambda _: None) -> Key:
+    def promote_fingerprint_key(self, *, seen: Callable[[int], object] = silent) -> Key:
         """Write cards under the new fingerprint alone, once a scan has shown that every card has it.
 
         Raises `NoSuchKey`, `KeyListTooYoung`, and `KeyInUse` while there is a card that only the old one recognizes.
@@ -122,7 +123,7 @@ class Rotation:
         number: int,
         *,
         disable: bool = False,
-        seen: Callable[[int], object] = lambda _: None,
+        seen: Callable[[int], object] = silent,
     ) -> Census:
         """Take a key off the list for good, once a scan has shown that nothing is under it; what the scan counted.
 

@@ -1,5 +1,14 @@
+from datetime import timedelta
+
 import pytest
 from django.db import OperationalError, connection
+from django.utils import timezone
+
+from tests.cards import NUMBERS
+from tests.wire import Wire
+from vault import services
+from vault.models import Card, Run
+from vault.pan import PAN
 
 
 def test_a_process_is_alive_without_anything_else(client):
@@ -25,6 +34,21 @@ def test_a_process_without_its_database_is_not_ready_and_says_no_more_than_that(
     assert (answer.status_code, answer.text) == (503, "database unreachable\n")
 
 
-@pytest.mark.parametrize("address", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("address", ["/healthz", "/readyz", "/health/retention"])
 def test_health_is_only_read(client, address):
     assert client.post(address).status_code == 405
+
+
+@pytest.mark.django_db
+def test_a_monitor_hears_when_nobody_proved_that_no_card_is_kept_for_too_long(client, vault):
+    since = timezone.now() - timedelta(days=1)
+    services.tokenize(PAN(NUMBERS["visa"][0]))
+    wire = Wire(vault)
+    answer = client.get("/health/retention")
+    assert (answer.status_code, answer.text) == (200, "ok\n")
+    Card.objects.update(created_at=since - timedelta(days=vault.config.VERIFY_EVERY_DAYS))
+    answer = client.get("/health/retention")
+    assert (answer.status_code, answer.text) == (503, f"overdue since {since:%Y-%m-%d}\n")
+    Run.objects.create(operation="retention", state="done", finished_at=timezone.now())
+    assert client.get("/health/retention").status_code == 200
+    assert not wire.calls

@@ -14,7 +14,7 @@ from vault.models import AuditEvent
 from vault.reconciliation.matching import CHECK, DATA_KEY, FINGERPRINT_KEY, Warrant
 
 #: Operations that open the cards whose tokens they name. Whoever adds one that does adds it here.
-CARD_OPERATIONS: Final = frozenset({"detokenize", "export", "reencrypt", CHECK})
+CARD_OPERATIONS: Final = frozenset({"detokenize", "export", "fsck", "reencrypt", CHECK})
 _OPERATIONS: Final = CARD_OPERATIONS | {FINGERPRINT_KEY, DATA_KEY}
 _PAGE: Final = 2_000
 _COLUMNS: Final = ("pk", "time", "operation", "operation_id", "outcome", "token", "details")

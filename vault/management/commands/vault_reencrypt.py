@@ -8,8 +8,9 @@ from django.db import close_old_connections, connection
 
 from vault.backend import current_vault
 from vault.exceptions import VaultError
-from vault.management.progress import Pace, progress
+from vault.management.progress import progress
 from vault.models import Card
+from vault.pace import Pace
 from vault.reencryption import Reencryption
 from vault.resealing import Outcome
 from vault.stdout import taken
@@ -61,7 +62,7 @@ class Command(BaseCommand):
         with progress(unit="cards", total=about) as seen:
             for outcomes in work.run():
                 seen(outcomes.total())
-                pace.spend(outcomes[Outcome.RESEALED])
+                pace.wait(outcomes[Outcome.RESEALED])
                 if not connection.in_atomic_block:
                     close_old_connections()
         return work.counts
