@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from django.db import transaction
 from django.utils import timezone
 
 from vault import erasure
@@ -15,8 +14,9 @@ from vault.exceptions import CardInUse, OnHold, RecordTampered, TokenNotFound
 from vault.fsck.findings import Code, Finding
 from vault.fsck.items import OPERATION
 from vault.fsck.references import Column
-from vault.fsck.rows import is_orphan, was_written
-from vault.models import Card, ItemChange
+from vault.fsck.rows import is_orphan
+from vault.models import Card
+from vault.resealing import settle
 from vault.retention import date_card, retention
 from vault.store import OpenedCard
 from vault.tokens import Token
@@ -108,22 +108,9 @@ def _describe(finding: Finding) -> None:
 
 
 def _settle(finding: Finding) -> None:
-    """Say in the row of a card which of two states its item has, under the lock of the row."""
-    token = finding.token
-    with transaction.atomic():
-        card = Card.objects.select_for_update().get(token=token)
-        change = ItemChange.objects.select_for_update().filter(card=card).first()
-        if change is None:
-            return
-        item = current_vault().store.read([Token.parse(token)]).get(Token.parse(token))
-        change.card = card
-        written = was_written(change, item)
-        if written is None:
-            return
-        if written:
-            card.item_version, card.item_digest, card.sealed_at = change.version, change.digest, change.started_at
-            card.save(update_fields=["item_version", "item_digest", "sealed_at"])
-        change.delete()
+    """Say in the row of a card which of two states its item has."""
+    token = Token.parse(finding.token)
+    settle(Card.objects.get(token=token.text), current_vault().store.read([token]).get(token))
 
 
 _REPAIRS: Final[dict[Code, Callable[[Finding], None]]] = {
