@@ -23,6 +23,11 @@ OWN_ADDRESSES = {
     "vault_card_search": ("GET", "POST"),
     "vault_card_reveal": ("POST",),
     "vault_card_break_glass": ("POST",),
+    "vault_card_erase": ("POST",),
+    "vault_card_hold": ("POST",),
+    "vault_card_release": ("POST",),
+    "vault_erasurecertificate_check": ("POST",),
+    "vault_erasurecertificate_download": ("GET",),
     "vault_revealrequest_locked": ("GET",),
     "vault_revealrequest_unlock": ("POST",),
     "vault_revealrequest_show": ("GET", "POST"),
@@ -43,6 +48,8 @@ def test_every_address_of_the_vault_in_the_admin_is_in_the_tables():
 def address_of(name, asked):
     if name.startswith("vault_card_"):
         return reverse(f"admin:{name}", args=[] if name == "vault_card_search" else [asked.card_id])
+    if name.startswith("vault_erasurecertificate_"):
+        return reverse(f"admin:{name}", args=["era_" + "a" * 32])
     return reverse(f"admin:{name}", args=[] if name.endswith(("locked", "unlock")) else [asked.pk])
 
 
@@ -69,7 +76,7 @@ def test_a_form_without_its_token_does_nothing(asked, ada, bob, wire, digits, na
         assert answer.status_code == 403
     assert wire.calls == calls
     assert RevealRequest.objects.get().state == "pending"
-    assert not done(*READING, *DECIDING, "search", "reveal.break_glass")
+    assert not done(*READING, *DECIDING, "search", "reveal.break_glass", "erase", "hold", "release")
 
 
 @pytest.mark.parametrize("name", OWN_ADDRESSES)
@@ -79,12 +86,13 @@ def test_a_number_in_the_address_is_redirected_away(asked, ada, canary, name):
     assert (answer.status_code, answer["Location"]) == (302, address)
 
 
-@pytest.mark.parametrize("address", [QUEUE, "/admin/vault/auditevent/", "/admin/vault/card/"])
+@pytest.mark.parametrize(
+    "address", [QUEUE, "/admin/vault/auditevent/", "/admin/vault/card/", "/admin/vault/erasurecertificate/"]
+)
 @pytest.mark.parametrize("query", ["q={}", "state={}", "operation={}", "p={}", "{}=1"])
 def test_a_number_in_a_list_is_redirected_away_with_a_hint(client, canary, address, query):
-    client.force_login(
-        make_user("eve", "vault.view_card", "vault.view_revealrequest", "vault.view_auditevent", is_staff=True)
-    )
+    views = ("view_card", "view_revealrequest", "view_auditevent", "view_erasurecertificate")
+    client.force_login(make_user("eve", *(f"vault.{view}" for view in views), is_staff=True))
     answer = client.get(f"{address}?{query.format(canary('search'))}")
     assert (answer.status_code, answer["Location"]) == (302, address)
     assert "Search by the last four digits." in client.get(address).text
