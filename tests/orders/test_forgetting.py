@@ -1,6 +1,7 @@
 """Customers remove their saved cards: what goes, what another customer keeps, and what a crash on the way leaves."""
 
 import json
+import re
 
 import pytest
 from django.test import Client
@@ -56,9 +57,9 @@ def is_in_vault(vault, card):
     return any(item["token"]["S"] == card.token.text for item in items)
 
 
-def hold():
+def hold(saved):
     lawyer = make_user("lea", "vault.hold_card")
-    erasure.hold(Card.objects.get().token, actor=lawyer, reason="Court order")
+    erasure.hold(saved.token, actor=lawyer, reason="Court order")
 
 
 def nothing_is_changed(vault, saved):
@@ -123,7 +124,7 @@ def test_of_two_who_remove_the_same_card_at_once_the_last_erases_it(vault, saved
 
 
 def test_a_card_under_legal_hold_stays_and_is_off_the_list(vault, saved):
-    hold()
+    hold(saved)
     services.forget_card(saved)
     assert not SavedCard.objects.exists()
     assert is_in_vault(vault, saved)
@@ -199,17 +200,24 @@ def test_the_page_asks_first_and_says_what_happens(browser, vault, saved):
     assert nothing_is_changed(vault, saved)
 
 
-@pytest.mark.parametrize("case", ["alone", "shared", "held"])
-def test_nobody_is_told_what_became_of_the_number(browser, customer, saved, digits, case):
-    if case == "shared":
-        make_saved_card(make_user("bob"), digits)
-    elif case == "held":
-        hold()
-    asked, answer = browser.get(page_of(saved)), browser.post(page_of(saved), follow=True)
-    assert REMOVED in answer.text
-    assert answer.redirect_chain == [("/cards/", 302)]
-    for page in (asked.text, answer.text):
-        assert not any(word in page.lower() for word in ("hold", "another customer", "bob", "somebody else", "court"))
+def read_on_the_way(customer, digits, prepare=lambda saved: None):
+    """What a customer reads who removes the card, without what differs from one card to the next."""
+    client, saved = Client(), make_saved_card(customer, digits)
+    client.force_login(customer)
+    prepare(saved)
+    pages = [client.get(page_of(saved)), client.post(page_of(saved), follow=True)]
+    text = " ".join(re.sub(r"<[^>]+>", " ", page.text) for page in pages)
+    assert REMOVED in text
+    return " ".join(text.replace(saved.card.last4, "last4").replace(customer.email, "email").split())
+
+
+def test_nobody_is_told_what_became_of_the_number(canary):
+    shared = canary("shared")
+    make_saved_card(make_user("bob"), shared)
+    alone = read_on_the_way(make_user("ada"), canary("alone"))
+    assert read_on_the_way(make_user("eve"), shared) == alone
+    assert read_on_the_way(make_user("mia"), canary("held"), hold) == alone
+    assert Card.objects.filter(status=Card.Status.ERASED).count() == 1
 
 
 VISITORS = {
