@@ -10,6 +10,7 @@ from django.urls import reverse
 from orders import services
 from orders.models import Order, SavedCard
 from tests.factories import make_order, make_saved_card, make_user
+from tests.orders.test_services import at_once
 from vault import erasure
 from vault.exceptions import VaultUnavailable
 from vault.models import AuditEvent, Card, ErasureCertificate
@@ -121,6 +122,17 @@ def test_of_two_who_remove_the_same_card_at_once_the_last_erases_it(vault, saved
     services.forget_card(saved)
     assert not SavedCard.objects.exists()
     assert not is_in_vault(vault, saved)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_who_remove_the_same_card_at_once_leave_nothing(vault, canary):
+    digits = canary("shared")
+    rows = [make_saved_card(make_user(name), digits) for name in ("ada", "bob", "eve", "mia")]
+    left = iter(rows)
+    at_once(len(rows), lambda: services.forget_card(next(left)))
+    assert not SavedCard.objects.exists()
+    assert not is_in_vault(vault, rows[0])
+    assert ErasureCertificate.objects.count() == 1
 
 
 def test_a_card_under_legal_hold_stays_and_is_off_the_list(vault, saved):
