@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from orders.models import Order, SavedCard
+from orders.models import Order, PaidWithCard, SavedCard
+from orders.querysets import OrderQuerySet, SavedCardQuerySet
 from vault.admin import RefusePANSearchMixin, ViewOnlyMixin
+
+
+def card_text(row: PaidWithCard) -> str:
+    """Brand and last four, and whether there is no more than that."""
+    return f"{row.card}, {_('card no longer on file')}" if row.is_card_erased else str(row.card)
 
 
 @admin.register(Order)
@@ -39,6 +45,9 @@ class OrderAdmin(RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-a
     # Everything but the two texts.
     readonly_fields = tuple(name for name in fields if name not in {"name", "description"})
 
+    def get_queryset(self, request: HttpRequest) -> OrderQuerySet:
+        return cast("OrderQuerySet", super().get_queryset(request)).with_card_state()
+
     @admin.display(description=_("customer"), ordering="customer__email")
     def customer_email(self, order: Order) -> str:
         return order.customer.email or order.customer.get_username()
@@ -49,7 +58,7 @@ class OrderAdmin(RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-a
 
     @admin.display(description=_("card"), ordering="card_last4")
     def masked_card(self, order: Order) -> str:
-        return str(order.card)
+        return card_text(order)
 
     @admin.display(description=_("token"))
     def token(self, order: Order) -> str:
@@ -74,13 +83,16 @@ class SavedCardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # 
     list_per_page = 100
     fields = ("masked_card", "token", "customer", "expires", "created_at")
 
+    def get_queryset(self, request: HttpRequest) -> SavedCardQuerySet:
+        return cast("SavedCardQuerySet", super().get_queryset(request)).with_card_state()
+
     @admin.display(description=_("customer"), ordering="customer__email")
     def customer_email(self, saved: SavedCard) -> str:
         return saved.customer.email or saved.customer.get_username()
 
     @admin.display(description=_("card"), ordering="card_last4")
     def masked_card(self, saved: SavedCard) -> str:
-        return str(saved.card)
+        return card_text(saved)
 
     @admin.display(description=_("token"))
     def token(self, saved: SavedCard) -> str:

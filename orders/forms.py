@@ -30,14 +30,23 @@ class _PaymentChoice(forms.ChoiceField):
         "required": _("Choose a card."),
         # Django's own message quotes what was sent.
         "invalid_choice": _("Choose one of your cards."),
+        "erased": _("This card is no longer on file. Choose another one."),
     }
 
     def __init__(self, cards: Iterable[SavedCard], *, or_new: bool) -> None:
-        self.cards = {card.token.text: card for card in cards if not card.is_expired}
+        own = {card.token.text: card for card in cards}
+        self.cards = {token: card for token, card in own.items() if card.is_good}
+        self._erased = {token for token, card in own.items() if card.is_card_erased}
         choices = [(token, _label(card)) for token, card in self.cards.items()]
         if or_new:
             choices.append((NEW_CARD, str(_("A new card"))))
         super().__init__(choices=choices, label=_("Pay with"), initial=choices[0][0] if choices else None)
+
+    def validate(self, value: Any) -> None:
+        # It may have been erased while the page was open.
+        if value in self._erased:
+            raise ValidationError(self.error_messages["erased"], code="erased")
+        super().validate(value)
 
 
 class _CardPaymentForm(forms.Form):
@@ -50,7 +59,7 @@ class _CardPaymentForm(forms.Form):
     def __init__(self, customer: User, *args: Any, **options: Any) -> None:
         options["initial"] = {"submission": uuid4()} | (options.get("initial") or {})
         super().__init__(*args, **options)
-        cards = SavedCard.objects.for_customer(customer)
+        cards = SavedCard.objects.for_customer(customer).for_list()
         self._payment = self.fields["payment"] = _PaymentChoice(cards, or_new=self.or_new)
 
     @property

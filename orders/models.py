@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import secrets
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import ClassVar, Final
 
@@ -13,17 +14,22 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from orders.currencies import Currency
 from orders.querysets import OrderQuerySet, SavedCardQuerySet
-from vault.fields import PANField
+from vault import services as vault
+from vault.exceptions import TokenNotFound
+from vault.fields import PANField, StoredCard
 from vault.pan import Brand
 from vault.tokens import Token
 from vault.validators import validate_no_pan
 
 PUBLIC_ID_PATTERN: Final = "ord_[a-z2-7]{26}"
 DESCRIPTION_LENGTH: Final = 1000
+#: A card that expires within this time is pointed out to its customer.
+SOON: Final = timedelta(days=60)
 BRANDS: Final = [(brand.value, brand.label) for brand in Brand]
 
 
@@ -35,7 +41,21 @@ def new_public_id() -> str:
     return "ord_" + base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
 
 
-class Order(models.Model):
+class PaidWithCard:
+    """What orders and saved cards say of their card besides brand and last four, which stay when it is erased."""
+
+    card: StoredCard
+
+    @cached_property
+    def is_card_erased(self) -> bool:
+        """True if the card is no longer on file. Lists have it from `with_card_state()`; else it is one query."""
+        try:
+            return vault.describe(self.card.token).is_erased
+        except TokenNotFound:
+            return True
+
+
+class Order(PaidWithCard, models.Model):
     """Something a customer pays for with a card. Placed by `orders.services` and never deleted."""
 
     class Status(models.TextChoices):
@@ -65,6 +85,9 @@ class Order(models.Model):
     )
     # Of the form that was sent: the same form sent twice is one order.
     submission = models.UUIDField(null=True, blank=True, editable=False)
+
+    #: What became of the customer's saved card, if this order was placed just now and with a card to be saved.
+    saved: Saved | None = None
 
     objects = OrderQuerySet.as_manager()
 
@@ -110,7 +133,7 @@ class Order(models.Model):
         return self.status == self.Status.PLACED
 
 
-class SavedCard(models.Model):
+class SavedCard(PaidWithCard, models.Model):
     """A card that a customer keeps to pay with again."""
 
     customer = models.ForeignKey(
@@ -146,6 +169,25 @@ class SavedCard(models.Model):
     @property
     def is_expired(self) -> bool:
         return has_expired(self.expires)
+
+    @property
+    def expires_soon(self) -> bool:
+        """True in the last days before it expires."""
+        today = timezone.localdate()
+        return self.expires is not None and today <= self.expires <= today + SOON
+
+    @property
+    def is_good(self) -> bool:
+        """True if one can pay with it."""
+        return not self.is_expired and not self.is_card_erased
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What became of a customer's saved card when an order was placed: new, known, or known with another expiry."""
+
+    card: SavedCard
+    status: vault.Status
 
 
 def has_expired(expires: date | None) -> bool:

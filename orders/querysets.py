@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from django.contrib.auth.models import User
 from django.db.models import Q
 
+from vault import services as vault
 from vault.fields import PANQuerySet
 
 if TYPE_CHECKING:
@@ -23,7 +24,15 @@ class Page:
     has_older: bool
 
 
-class OrderQuerySet(PANQuerySet):
+class CardQuerySet(PANQuerySet):
+    """Rows with a card that the vault may have erased since."""
+
+    def with_card_state(self) -> Self:
+        """With `is_card_erased` of each row, so that a list asks once for all of them."""
+        return self.annotate(is_card_erased=vault.is_erased("card"))
+
+
+class OrderQuerySet(CardQuerySet):
     def for_customer(self, customer: User) -> Self:
         return self.filter(customer=customer)
 
@@ -36,8 +45,8 @@ class OrderQuerySet(PANQuerySet):
         return self.order_by("-placed_at", "-id")
 
     def for_list(self) -> Self:
-        """With what every list shows of an order. The card needs nothing: brand and last4 are its own columns."""
-        return self.select_related("customer", "repeat_of")
+        """With what every list shows of an order. Brand and last four of the card are its own columns."""
+        return self.select_related("customer", "repeat_of").with_card_state()
 
     def page(self, *, size: int, before: Order | None = None, after: Order | None = None) -> Page:
         """The `size` orders next to the given one, or the newest. A page costs the same however far down it is."""
@@ -62,6 +71,10 @@ class OrderQuerySet(PANQuerySet):
         )
 
 
-class SavedCardQuerySet(PANQuerySet):
+class SavedCardQuerySet(CardQuerySet):
     def for_customer(self, customer: User) -> Self:
         return self.filter(customer=customer)
+
+    def for_list(self) -> Self:
+        """With what every list shows of a saved card."""
+        return self.with_card_state()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -11,12 +13,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
-from orders.models import Order, SavedCard, has_expired
+from orders.models import Order, Saved, SavedCard, has_expired
 from vault import services as vault
-from vault.exceptions import TokenNotFound
+from vault.exceptions import CardErased, OnHold, TokenNotFound
 from vault.fields import StoredCard
 from vault.pan import PAN
 from vault.tokens import Token
+
+_REMOVED: Final = "The customer removed the card from the saved ones."
 
 
 def place(
@@ -37,6 +41,9 @@ def place(
     the customer's first order with it is returned whatever else is passed. Nothing is stored if this raises, but that a
     card which reached the vault before the database failed stays there until it is found again or purged.
 
+    `saved` of the order says what became of the customer's saved card; one that took over another expiry should be
+    pointed out to them.
+
     Raises `ValidationError` for the content, `CardExpired`, `CardNotAvailable` for a card that is not the customer's,
     and every `VaultError` of `vault.services.tokenize`.
     """
@@ -52,7 +59,13 @@ def place(
 
 
 def pay_again(order: Order, *, card: SavedCard | Token, submission: UUID | None = None) -> Order:
-    """Place the same order once more for its customer, paid with a card that is kept already. Raises as `place`."""
+    """Place the same order once more for its customer, paid with a card that is kept already.
+
+    Raises as `place`, and `CardErased` for the order's own card if it is no longer on file.
+    """
+    # Said first: an erased card is off the customer's list too, and "not available" would not say why.
+    if isinstance(card, Token) and card == order.card.token and order.is_card_erased:
+        raise CardErased
     repeat = Order(
         customer=order.customer,
         name=order.name,
@@ -77,8 +90,25 @@ def cancel(order: Order) -> Order:
 
 
 def forget_card(card: SavedCard) -> None:
-    """Take a card off its customer's list. Orders that were paid with it keep brand and last four."""
-    card.delete()
+    """Take a card off its customer's list and erase its number for good. Orders keep brand and last four.
+
+    The number stays if another customer has saved the same one, or under a legal hold; nobody is told which it was.
+
+    The vault goes first: until the number is gone the card stays on the list, where its customer can send the same
+    again after a crash; the other way round nobody would be left to ask for it. Erasing a card twice is no more than
+    erasing it once. Not possible within a transaction.
+
+    Raises `AuditUnavailable`, `VaultSealed` or `VaultUnavailable`, and then the card is on the list still.
+    """
+    row = SavedCard.objects.filter(pk=card.pk)
+    if not _is_shared(card):
+        _erase(card)
+        row.delete()
+        return
+    row.delete()
+    # Two who remove the same number at once may each have seen the other's row. Whoever looks last sees none.
+    if not _is_shared(card):
+        _erase(card)
 
 
 def _pay(order: Order, method: PAN | SavedCard | Token, *, expires: date | None, save_card: bool) -> Order:
@@ -92,7 +122,7 @@ def _pay(order: Order, method: PAN | SavedCard | Token, *, expires: date | None,
         with transaction.atomic():
             order.save(force_insert=True)
             if save_card and isinstance(method, PAN):
-                _save_card(order, expires)
+                order.saved = _save_card(order, expires)
     except IntegrityError:
         if first := _placed_before(order):
             return first
@@ -139,10 +169,26 @@ def _require_good(expires: date | None) -> None:
         raise CardExpired
 
 
-def _save_card(order: Order, expires: date | None) -> None:
+def _is_shared(card: SavedCard) -> bool:
+    """True while another customer has saved the same card. One that is erased nobody has: that has to be finished."""
+    others = SavedCard.objects.filter(card=card.token).exclude(customer=card.customer_id)
+    return not card.is_card_erased and others.exists()
+
+
+def _erase(card: SavedCard) -> None:
+    # What a hold keeps, its customer cannot erase and is not told of; what is not there need not go.
+    with suppress(OnHold, TokenNotFound):
+        vault.erase(card.token, actor=card.customer, reason=_REMOVED, is_owner=True)
+
+
+def _save_card(order: Order, expires: date | None) -> Saved:
     saved, is_new = SavedCard.objects.get_or_create(
         customer=order.customer, card=order.card, defaults={"expires": expires}
     )
-    if not is_new and expires is not None and saved.expires != expires:
-        saved.expires = expires
-        saved.save(update_fields=["expires"])
+    if is_new:
+        return Saved(saved, vault.Status.CREATED)
+    if expires is None or saved.expires == expires:
+        return Saved(saved, vault.Status.EXISTING)
+    saved.expires = expires
+    saved.save(update_fields=["expires"])
+    return Saved(saved, vault.Status.UPDATED)

@@ -24,6 +24,7 @@ from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
 from orders.forms import OrderForm, PayAgainForm
 from orders.models import Order, SavedCard
 from vault.exceptions import CardErased, VaultError, VaultUnavailable
+from vault.services import Status
 
 PAGE_SIZE: Final = 25
 RECENT: Final = 5
@@ -47,8 +48,8 @@ def customer_page(view: _View) -> _View:
 @require_GET
 @customer_page
 def overview(request: CustomerRequest) -> HttpResponse:
-    page = Order.objects.for_customer(request.user).page(size=RECENT)
-    cards = SavedCard.objects.for_customer(request.user)
+    page = Order.objects.for_customer(request.user).with_card_state().page(size=RECENT)
+    cards = SavedCard.objects.for_customer(request.user).for_list()
     return render(request, "orders/overview.html", {"page": page, "cards": cards})
 
 
@@ -56,7 +57,7 @@ def overview(request: CustomerRequest) -> HttpResponse:
 @customer_page
 def order_list(request: CustomerRequest) -> HttpResponse:
     """A page of orders, next to the one that `before` or `after` names by its public id."""
-    own = Order.objects.for_customer(request.user)
+    own = Order.objects.for_customer(request.user).with_card_state()
     borders = {
         side: get_object_or_404(own, public_id=request.GET[side]) for side in ("before", "after") if side in request.GET
     }
@@ -113,17 +114,28 @@ def order_cancel(request: CustomerRequest, public_id: str) -> HttpResponse:
 @require_GET
 @customer_page
 def card_list(request: CustomerRequest) -> HttpResponse:
-    return render(request, "orders/cards.html", {"cards": SavedCard.objects.for_customer(request.user)})
+    cards = SavedCard.objects.for_customer(request.user).for_list()
+    return render(request, "orders/cards.html", {"cards": cards})
 
 
 @require_http_methods(["GET", "POST"])
 @customer_page
 def card_remove(request: CustomerRequest, token: str) -> HttpResponse:
-    card = get_object_or_404(SavedCard.objects.for_customer(request.user), card=token)
+    """Ask, and remove the card. What became of the number is not said: it may be another customer's too."""
+    card = get_object_or_404(SavedCard.objects.for_customer(request.user).for_list(), card=token)
     if request.method == "GET":
         return render(request, "orders/card_remove.html", {"card": card})
-    services.forget_card(card)
-    messages.success(request, _("The card is removed."))
+    try:
+        services.forget_card(card)
+    except VaultError as error:
+        response = render(
+            request,
+            "orders/card_remove.html",
+            {"card": card, "problem": _not_removed(error)},
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+        )
+        return _with_retry(response, error)
+    messages.success(request, _("The card is removed. We do not keep it for you any more."))
     return redirect("orders:cards")
 
 
@@ -140,7 +152,7 @@ def _placed(
     request: CustomerRequest, form: BaseForm, template: str, context: dict[str, Any], place: Callable[[], Order]
 ) -> HttpResponse:
     """Place an order if the form is in order and go to its page; show the form, and what is wrong, otherwise."""
-    status, retry_after = HTTPStatus.OK, None
+    status, unavailable = HTTPStatus.OK, None
     if form.is_bound and form.is_valid():
         try:
             order = place()
@@ -149,16 +161,35 @@ def _placed(
         except (CardExpired, CardNotAvailable, CardErased) as error:
             form.add_error("payment", str(error))
         except VaultError as error:
-            status = HTTPStatus.SERVICE_UNAVAILABLE
-            retry_after = RETRY_AFTER_SECONDS if isinstance(error, VaultUnavailable) else None
+            status, unavailable = HTTPStatus.SERVICE_UNAVAILABLE, error
             form.add_error(None, _explained(error))
         else:
             messages.success(request, _("Your order is placed."))
+            if order.saved and order.saved.status is Status.UPDATED:
+                messages.info(request, _renewed(order.saved.card))
             return redirect("orders:detail", order.public_id)
     response = render(request, template, context | {"form": form}, status=status)
-    if retry_after:
-        response["Retry-After"] = retry_after
+    return _with_retry(response, unavailable) if unavailable else response
+
+
+def _with_retry(response: HttpResponse, error: VaultError) -> HttpResponse:
+    """Says when to try again, where that can help."""
+    if isinstance(error, VaultUnavailable):
+        response["Retry-After"] = RETRY_AFTER_SECONDS
     return response
+
+
+def _renewed(card: SavedCard) -> str:
+    """That a saved card has another expiry than before."""
+    said = _("Your saved card %(card)s now has the expiry %(expires)s.")
+    return said % {"card": card.card.masked, "expires": f"{card.expires:%m/%Y}"}
+
+
+def _not_removed(error: VaultError) -> str:
+    """What a customer can do about it. The card is on the list still."""
+    if isinstance(error, VaultUnavailable):
+        return _("The card cannot be removed this very moment. Please try again in a few seconds.")
+    return _("The card cannot be removed at the moment. Please try again later.")
 
 
 def _explained(error: VaultError) -> str:

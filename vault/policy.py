@@ -41,6 +41,7 @@ class Right(StrEnum):
     APPROVE = "approve_reveal"
     VIEW_REVEALS = "view_revealrequest"
     VIEW_AUDIT = "view_auditevent"
+    VIEW_CERTIFICATES = "view_erasurecertificate"
     MANAGE_KEYS = "manage_keys"
     VIEW_KEYS = "view_key"
     VIEW_INCIDENTS = "view_incident"

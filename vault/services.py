@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from vault import alarms, erasure
@@ -87,6 +88,11 @@ def describe(token: Token | str) -> Card:
         return Card.objects.get(token=Token.parse(token).text)
     except Card.DoesNotExist:
         raise TokenNotFound from None
+
+
+def is_erased(field: str) -> Exists:
+    """An expression for queries over a model with a `PANField`: true where its card is no longer on file. SQL alone."""
+    return Exists(Card.objects.filter(token=OuterRef(field), status=Card.Status.ERASED))
 
 
 def search(pan: PAN, *, actor: Actor | None) -> Card | None:

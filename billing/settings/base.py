@@ -248,6 +248,8 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    # Two components have it, so it cannot be named after one.
+    "ENUM_NAME_OVERRIDES": {"CardStatusEnum": "vault.models.Card.Status"},
 }
 
 # --- Browsers ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 
@@ -22,6 +23,7 @@ class CardSerializer(serializers.Serializer[Any]):
     token = TokenSerializerField(read_only=True)
     brand = serializers.CharField(read_only=True)
     last4 = serializers.CharField(read_only=True)
+    on_file = serializers.BooleanField(read_only=True, help_text="False once the card was erased.")
 
 
 class OrderSerializer(serializers.Serializer[Order]):
@@ -33,12 +35,19 @@ class OrderSerializer(serializers.Serializer[Order]):
     )
     currency = serializers.CharField(read_only=True, help_text="ISO 4217")
     status = serializers.ChoiceField(choices=Order.Status.choices, read_only=True)
-    card = CardSerializer(read_only=True)
+    card = serializers.SerializerMethodField()
     placed_at = serializers.DateTimeField(read_only=True)
     cancelled_at = serializers.DateTimeField(read_only=True, allow_null=True)
     repeat_of = serializers.CharField(
         source="repeat_of.public_id", read_only=True, allow_null=True, default=None, help_text="The order it repeats."
     )
+
+    @extend_schema_field(CardSerializer)
+    def get_card(self, order: Order) -> dict[str, Any]:
+        """Brand and last four are the order's own, and stay when the card is erased."""
+        kept = order.card
+        card = {"token": kept.token, "brand": kept.brand.value, "last4": kept.last4}
+        return dict(CardSerializer(card | {"on_file": not order.is_card_erased}).data)
 
 
 class NewOrderSerializer(StrictSerializer):

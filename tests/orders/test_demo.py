@@ -98,6 +98,12 @@ def test_nobody_gets_more_rights_than_the_part_needs(demo):
             "vault.approve_reveal",
             "vault.view_revealrequest",
             "vault.view_auditevent",
+            "vault.hold_card",
+            "vault.view_erasurecertificate",
+            "vault.view_incident",
+            "vault.work_incident",
+            "vault.view_exportrequest",
+            "vault.view_key",
         },
         "shop-api": {"vault.tokenize_pan", "vault.view_card", "orders.view_order", "orders.add_order"},
     }

@@ -8,7 +8,7 @@ from django.db import connection
 
 from orders import services
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
-from orders.models import Order, SavedCard
+from orders.models import Order, Saved, SavedCard
 from tests.factories import CONTENT, last_month, make_card, make_order, make_saved_card, make_user, next_year
 from vault.exceptions import CardErased, VaultSealed, VaultUnavailable
 from vault.models import Card
@@ -41,11 +41,12 @@ def test_a_new_card_pays_and_is_saved_under_one_token(customer, canary):
     order = place(customer, PAN(digits), expires=next_year())
     saved = SavedCard.objects.get()
     assert (saved.customer, saved.token, saved.expires) == (customer, order.card.token, next_year())
+    assert order.saved == Saved(saved, "created")
     assert str(Order.objects.get().card) == f"Visa •••• {digits[-4:]}"
 
 
 def test_a_new_card_is_not_saved_if_it_is_not_wanted(customer, canary):
-    place(customer, PAN(canary("order")), save_card=False)
+    assert place(customer, PAN(canary("order")), save_card=False).saved is None
     assert Order.objects.count() == 1
     assert not SavedCard.objects.exists()
 
@@ -57,10 +58,21 @@ def test_the_vault_is_asked_once_for_an_order_and_its_saved_card(customer, canar
 
 def test_a_card_that_is_saved_already_takes_over_the_new_expiry(customer, canary):
     saved = make_saved_card(customer, digits := canary("order"), last_month())
-    place(customer, PAN(digits), expires=next_year())
+    order = place(customer, PAN(digits), expires=next_year())
     saved.refresh_from_db()
     assert SavedCard.objects.count() == 1
     assert saved.expires == next_year()
+    assert order.saved == Saved(saved, "updated")
+
+
+@pytest.mark.parametrize("expires", [None, next_year()], ids=["without an expiry", "with the same"])
+def test_a_card_that_is_saved_already_is_said_to_be(customer, canary, expires):
+    saved = make_saved_card(customer, digits := canary("order"), next_year())
+    assert place(customer, PAN(digits), expires=expires).saved == Saved(saved, "existing")
+
+
+def test_what_is_paid_with_a_saved_card_changes_no_saved_card(customer, canary):
+    assert place(customer, make_saved_card(customer, canary("saved"))).saved is None
 
 
 @pytest.mark.parametrize(
@@ -159,6 +171,14 @@ def test_paying_again_repeats_the_content_and_names_the_first_order(customer, ca
     assert {name: getattr(repeat, name) for name in CONTENT} == CONTENT
 
 
+def test_paying_again_with_the_erased_card_of_the_order_says_so(customer, canary):
+    order = make_order(customer, make_card(canary("order")))
+    Card.objects.update(status=Card.Status.ERASED)
+    with pytest.raises(CardErased):
+        services.pay_again(order, card=order.card.token)
+    assert Order.objects.count() == 1
+
+
 def test_paying_again_with_a_card_of_another_customer_is_refused(customer, canary):
     order = make_order(customer, make_card(canary("order")))
     with pytest.raises(CardNotAvailable):
@@ -219,14 +239,6 @@ def test_of_several_cancellations_at_once_one_succeeds(canary):
         return True
 
     assert sorted(at_once(4, cancel)) == [False, False, False, True]
-
-
-def test_a_card_that_is_removed_stays_on_its_orders(customer, canary):
-    saved = make_saved_card(customer, canary("saved"))
-    order = place(customer, saved)
-    services.forget_card(saved)
-    assert not SavedCard.objects.exists()
-    assert str(Order.objects.get(pk=order.pk).card) == str(order.card)
 
 
 def at_once(count, act):

@@ -1,7 +1,10 @@
-"""The vault in Django's admin: cards, requests to see one or export many, incidents, keys, and the audit log."""
+"""The vault in Django's admin: cards, requests to see one or export many, certificates,
+incidents, keys, and the audit log.
+"""
 
 from vault.admin.audit import AuditEventAdmin
 from vault.admin.cards import CardAdmin
+from vault.admin.certificates import ErasureCertificateAdmin
 from vault.admin.exports import ExportRequestAdmin
 from vault.admin.incidents import IncidentAdmin
 from vault.admin.keys import KeyAdmin, RunAdmin
@@ -11,6 +14,7 @@ from vault.admin.reveals import RevealRequestAdmin
 __all__ = [
     "AuditEventAdmin",
     "CardAdmin",
+    "ErasureCertificateAdmin",
     "ExportRequestAdmin",
     "IncidentAdmin",
     "KeyAdmin",

@@ -1,6 +1,7 @@
 """Cards in the admin: found by token and last four, shown masked, changed by nobody.
 
-Whoever may read numbers asks here to see one; whoever may search by number has a page of its own for it.
+Whoever may read numbers asks here to see one; whoever may search by number has a page of its own for it. What is done
+about keeping a card is in `vault.admin.keeping`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote
+from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -20,7 +21,9 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods, require_POST
 
 from vault import policy, reveals, services
+from vault.admin.filters import ExpiryFilter, KeepingFilter
 from vault.admin.forms import CardSearchForm, RevealForm
+from vault.admin.keeping import KeepingMixin
 from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin
 from vault.admin.pages import page
 from vault.audit import record
@@ -35,20 +38,38 @@ _APPROVED = _("You can see the number now, once.")
 
 
 @admin.register(Card)
-class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, KeepingMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
     list_display = ("masked_number", "brand", "token", "expires", "status", "created_at")
-    list_filter = ("status", "brand", "created_at")
+    list_filter = ("status", ExpiryFilter, KeepingFilter, "brand", "created_at")
     date_hierarchy = "created_at"
     search_fields = ("=token", "=last4")
     search_help_text = _("Token or last four digits")
     show_full_result_count = False
     list_per_page = 100
-    fields = ("masked_number", "brand", "bin", "token", "expires", "status", "created_at")
+    fieldsets = (
+        (None, {"fields": ("masked_number", "brand", "bin", "token", "expires", "status", "created_at")}),
+        (_("Keeping it"), {"fields": ("used_at", "retain_until", "retention", "hold")}),
+    )
     ordering = ("-created_at", "token")
 
     @admin.display(description=_("number"), ordering="last4")
     def masked_number(self, card: Card) -> str:
         return card.masked
+
+    @admin.display(description=_("certificate"))
+    def certificate(self, card: Card) -> str:
+        return self.certificate_link(card)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Card | None = None) -> Any:
+        if obj is None or not obj.is_erased:
+            return self.fieldsets
+        erased = ["erased_at"]
+        if policy.is_granted(request.user, Right.VIEW_CERTIFICATES):
+            erased.append("certificate")
+        return (*self.fieldsets, (_("Erased"), {"fields": erased}))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Card | None = None) -> Any:
+        return [name for _, options in self.get_fieldsets(request, obj) for name in options["fields"]]
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -67,8 +88,10 @@ class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type:
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         offered: dict[str, Any] = {}
+        if request.method == "GET":
+            offered = {"keeping_forms": self.keeping_forms(request, unquote(object_id))}
         if request.method == "GET" and policy.is_granted(request.user, Right.DETOKENIZE):
-            offered = {"reveal_form": RevealForm(actor=request.user), "has_break_glass": vault_config().BREAK_GLASS}
+            offered |= {"reveal_form": RevealForm(actor=request.user), "has_break_glass": vault_config().BREAK_GLASS}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **offered})
 
     # --- Finding a card by its number ------------------------------------------------------------------------------

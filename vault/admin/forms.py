@@ -142,6 +142,22 @@ class ExportForm(_PurposeForm):
         return super().asked() | chosen | {"recipient": data["recipient"], "key": data["recipient_key"]}
 
 
+class ReasonForm(_Form):
+    """Why something is done to a card. Several stand on one page, so each has ids of its own."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=TEXT_LENGTH,
+        validators=[validate_no_pan],
+        error_messages={"required": _("Say why, in a few words.")},
+        widget=forms.Textarea(attrs={"rows": 2, "cols": 60}),
+    )
+
+    def __init__(self, *args: Any, act: str, help_text: Any = "", **options: Any) -> None:
+        super().__init__(*args, **({"auto_id": f"id_{act}_%s"} | options))
+        self.fields["reason"].help_text = help_text
+
+
 class DecisionForm(_Form):
     """What somebody has to say about a request."""
 

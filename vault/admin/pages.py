@@ -23,12 +23,15 @@ def page(
     refused: VaultError | None = None,
     **context: Any,
 ) -> HttpResponse:
-    """A page in the frame of the admin. With `refused` it says why, and has the status of that."""
+    """A page in the frame of the admin. With `refused` it says why, and has the status of that.
+
+    `refusal` in the context is another sentence for that, or one where nothing was refused.
+    """
     frame = {**admin.admin_site.each_context(request), "opts": admin.opts, "title": capfirst(title)}
     return render(
         request,
         template,
-        {**frame, **context, "refusal": reason(refused) if refused else ""},
+        {**frame, "refusal": reason(refused) if refused else "", **context},
         status=answer_to(refused)[0] if refused else HTTPStatus.OK,
     )
 

@@ -11,6 +11,8 @@ from vault.api.fields import ExpirySerializerField, PANSerializerField, TokenSer
 from vault.models import Card
 from vault.purposes import NAME_LENGTH, TEXT_LENGTH
 from vault.redaction import contains_pan
+from vault.services import Status
+from vault.validators import validate_no_pan
 
 # A key that cannot be anything but a name; any other is not repeated.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
@@ -56,6 +58,25 @@ class DetokenizationSerializer(StrictSerializer):
     )
 
 
+class ErasureSerializer(StrictSerializer):
+    """Why a card is erased."""
+
+    reason = serializers.CharField(
+        max_length=TEXT_LENGTH, validators=[validate_no_pan], help_text="In a few words. They stand in the certificate."
+    )
+
+
+class CertificateSerializer(serializers.Serializer[Any]):
+    """What proves that a card was erased."""
+
+    number = serializers.CharField(read_only=True)
+    token = TokenSerializerField(read_only=True)
+    erased_at = serializers.CharField(read_only=True)
+    content = serializers.CharField(read_only=True, help_text="JSON as text: it is signed, to the byte.")
+    signature = serializers.CharField(read_only=True, help_text="HMAC-SHA-256 by KMS, in base64.")
+    key = serializers.CharField(read_only=True, help_text="The ARN of the key that signed.")
+
+
 class RevealedSerializer(serializers.Serializer[Any]):
     """A card number. It is not to be kept."""
 
@@ -73,3 +94,17 @@ class TokenSerializer(serializers.Serializer[Card]):
     expires = ExpirySerializerField(read_only=True, allow_null=True)
     created_at = serializers.DateTimeField(read_only=True)
     status = serializers.ChoiceField(choices=Card.Status.choices, read_only=True)
+    retain_until = serializers.DateField(
+        read_only=True, allow_null=True, help_text="The last day on which the card is kept."
+    )
+    erased_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+
+class KeptTokenSerializer(TokenSerializer):
+    """A card that was handed in just now."""
+
+    result = serializers.ChoiceField(
+        choices=[status.value for status in Status],
+        read_only=True,
+        help_text="New, known, or known with another expiry than the one given, which it has now.",
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
@@ -15,12 +17,16 @@ from rest_framework.views import APIView
 from vault import services
 from vault.api.permissions import MayTokenize, MayViewCard
 from vault.api.serializers import (
+    CertificateSerializer,
     DetokenizationSerializer,
+    ErasureSerializer,
+    KeptTokenSerializer,
     NewTokenSerializer,
     RevealedSerializer,
     SearchSerializer,
     TokenSerializer,
 )
+from vault.evidence import document
 from vault.exceptions import TokenNotFound
 from vault.purposes import Purpose
 
@@ -29,25 +35,41 @@ class TokenListView(APIView):
     permission_classes = [IsAuthenticated, MayTokenize]
 
     @sensitive_variables()
-    @extend_schema(request=NewTokenSerializer, responses={200: TokenSerializer, 201: TokenSerializer})
+    @extend_schema(request=NewTokenSerializer, responses={200: KeptTokenSerializer, 201: KeptTokenSerializer})
     def post(self, request: Request) -> Response:
-        """Keep a card. 201 for a new one; 200 if it is known, with the token it has and an expiry that was given."""
+        """Keep a card. 201 for a new one; 200 if it is known, with the token it has and an expiry that was given.
+
+        `result` says which, and whether the expiry is another one than before.
+        """
         body = NewTokenSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         kept = services.tokenize(body.validated_data["pan"], expires=body.validated_data.get("expires"))
         is_new = kept.status is services.Status.CREATED
-        return Response(
-            TokenSerializer(kept.card).data, status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
-        )
+        answer = TokenSerializer(kept.card).data | {"result": kept.status.value}
+        return Response(answer, status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
 
 
 class TokenView(APIView):
-    permission_classes = [IsAuthenticated, MayViewCard]
+    def get_permissions(self) -> list[Any]:
+        """For an erasure the service decides, so that a refused one is recorded as well."""
+        return [IsAuthenticated()] if self.request.method == "DELETE" else [IsAuthenticated(), MayViewCard()]
 
     @extend_schema(responses={200: TokenSerializer})
     def get(self, request: Request, token: str) -> Response:
         """Describe a card without opening it. A malformed token is as unknown as an unknown one."""
         return Response(TokenSerializer(services.describe(token)).data)
+
+    @sensitive_variables()
+    @extend_schema(request=ErasureSerializer, responses={200: CertificateSerializer})
+    def delete(self, request: Request, token: str) -> Response:
+        """Erase a card for good. Takes the right `erase_card`; the same again gives the same certificate.
+
+        409 `on_hold` for a card under legal hold.
+        """
+        body = ErasureSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        certificate = services.erase(token, actor=request.user, reason=body.validated_data["reason"])
+        return Response(CertificateSerializer(document(certificate)).data)
 
 
 class TokenSearchView(APIView):

@@ -57,7 +57,7 @@ def test_an_order_is_placed_with_a_number_and_answered_without_digits(api, shop,
     assert answer.json() == CONTENT | {
         "id": order.public_id,
         "status": "placed",
-        "card": {"token": order.card.token.text, "brand": "visa", "last4": digits[-4:]},
+        "card": {"token": order.card.token.text, "brand": "visa", "last4": digits[-4:], "on_file": True},
         "placed_at": answer.json()["placed_at"],
         "cancelled_at": None,
         "repeat_of": None,

@@ -8,7 +8,6 @@ from tests.factories import make_user
 from tests.vault.admin.visitors import (
     ASKED,
     DECIDING,
-    QUEUE,
     READING,
     done,
     signed_in,
@@ -27,6 +26,11 @@ OWN_ADDRESSES = {
     "vault_exportrequest_ask": ("GET", "POST"),
     "vault_exportrequest_approve": ("GET", "POST"),
     "vault_exportrequest_refuse": ("POST",),
+    "vault_card_erase": ("POST",),
+    "vault_card_hold": ("POST",),
+    "vault_card_release": ("POST",),
+    "vault_erasurecertificate_check": ("POST",),
+    "vault_erasurecertificate_download": ("GET",),
     "vault_revealrequest_locked": ("GET",),
     "vault_revealrequest_unlock": ("POST",),
     "vault_revealrequest_show": ("GET", "POST"),
@@ -49,6 +53,8 @@ def address_of(name, asked):
         return reverse(f"admin:{name}", args=[1])
     if name.startswith("vault_card_"):
         return reverse(f"admin:{name}", args=[] if name == "vault_card_search" else [asked.card_id])
+    if name.startswith("vault_erasurecertificate_"):
+        return reverse(f"admin:{name}", args=["era_" + "a" * 32])
     return reverse(f"admin:{name}", args=[] if name.endswith(("locked", "unlock", "ask")) else [asked.pk])
 
 
@@ -75,7 +81,7 @@ def test_a_form_without_its_token_does_nothing(asked, ada, bob, wire, digits, na
         assert answer.status_code == 403
     assert wire.calls == calls
     assert RevealRequest.objects.get().state == "pending"
-    assert not done(*READING, *DECIDING, "search", "reveal.break_glass")
+    assert not done(*READING, *DECIDING, "search", "reveal.break_glass", "erase", "hold", "release")
 
 
 @pytest.mark.parametrize("name", OWN_ADDRESSES)
@@ -85,16 +91,14 @@ def test_a_number_in_the_address_is_redirected_away(asked, ada, canary, name):
     assert (answer.status_code, answer["Location"]) == (302, address)
 
 
-@pytest.mark.parametrize("address", [QUEUE, "/admin/vault/auditevent/", "/admin/vault/card/", "/admin/vault/incident/"])
+LISTS = ("card", "revealrequest", "auditevent", "incident", "erasurecertificate", "exportrequest", "key", "run")
+
+
+@pytest.mark.parametrize("model", LISTS)
 @pytest.mark.parametrize("query", ["q={}", "state={}", "operation={}", "p={}", "{}=1"])
-def test_a_number_in_a_list_is_redirected_away_with_a_hint(client, canary, address, query):
-    client.force_login(
-        make_user(
-            "eve",
-            *(f"vault.view_{model}" for model in ("card", "revealrequest", "auditevent", "incident")),
-            is_staff=True,
-        )
-    )
+def test_a_number_in_a_list_is_redirected_away_with_a_hint(client, canary, model, query):
+    address = f"/admin/vault/{model}/"
+    client.force_login(make_user("eve", *(f"vault.view_{each}" for each in LISTS), is_staff=True))
     answer = client.get(f"{address}?{query.format(canary('search'))}")
     assert (answer.status_code, answer["Location"]) == (302, address)
     assert "Search by the last four digits." in client.get(address).text

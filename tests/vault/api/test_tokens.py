@@ -31,6 +31,9 @@ def test_a_card_is_kept_and_described_without_digits(api, canary):
         "expires": f"{next_year():%Y-%m}",
         "created_at": answer.json()["created_at"],
         "status": "active",
+        "retain_until": f"{Card.objects.get().retain_until}",
+        "erased_at": None,
+        "result": "created",
     }
     assert digits not in answer.text
 
@@ -41,8 +44,10 @@ def test_a_known_card_has_the_token_it_has_and_takes_a_new_expiry(api, canary):
     again = api.post(TOKENS, body)
     updated = api.post(TOKENS, body | {"expires": f"{next_year():%Y-%m}"})
     assert [first.status_code, again.status_code, updated.status_code] == [201, 200, 200]
-    assert first.json() == again.json() == updated.json() | {"expires": None}
-    assert updated.json()["expires"] == f"{next_year():%Y-%m}"
+    assert [answer.json()["result"] for answer in (first, again, updated)] == ["created", "existing", "updated"]
+    assert [answer.json()["expires"] for answer in (first, again, updated)] == [None, None, f"{next_year():%Y-%m}"]
+    assert len({answer.json()["token"] for answer in (first, again, updated)}) == 1
+    assert updated.json()["retain_until"] == f"{Card.objects.get().retain_until}"
 
 
 def test_a_card_is_described_without_being_opened(api, canary, wire):

@@ -4,7 +4,6 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from vault.pace import Pace
 
 from tests.cards import CANARY_BIN, with_check_digit
 from tests.vault.fsck import broken
@@ -13,6 +12,7 @@ from vault.audit.warrants import CARD_OPERATIONS
 from vault.fsck import checking
 from vault.fsck.items import OPERATION
 from vault.models import AuditEvent, Card, Run
+from vault.pace import Pace
 from vault.pan import PAN
 
 pytestmark = pytest.mark.django_db
