@@ -1,6 +1,7 @@
 """Rotating keys: what seals, what opens, what is recognized, and when a key may go."""
 
 import json
+import time
 from datetime import timedelta
 from io import StringIO
 
@@ -359,6 +360,65 @@ def test_a_note_that_a_dead_process_left_is_settled(vault, rotation, cards, read
     assert not ItemChange.objects.exists()
     assert read(cards[:1]) == [VISA]
     assert Card.objects.get(token=token.text).item_version == (3 if was_written else 2)
+
+
+def test_a_note_beside_an_item_that_is_current_is_settled_by_the_next_run(vault, rotation, cards):
+    rotation.rotate_card_key()
+    token = Token.parse(cards[0].token)
+    rewrite = vault.store.rewrite(token, due(vault, cards[:1])[0])
+    ItemChange.objects.create(card=cards[0], version=rewrite.after.version, digest=rewrite.after.digest)
+    assert vault.store.commit(rewrite)
+    with pytest.raises(CommandError) as caught:
+        run("vault_reencrypt")
+    assert caught.value.returncode == 2
+    ItemChange.objects.update(started_at=timezone.now() - timedelta(minutes=2))
+    assert run("vault_reencrypt")["counts"] == {"current": len(cards)}
+    assert not ItemChange.objects.exists()
+    row = Card.objects.get(token=token.text)
+    assert (row.item_version, row.item_digest) == (rewrite.after.version, rewrite.after.digest)
+
+
+def test_a_list_of_before_the_newest_key_is_no_tampering(vault, rotation, cards, monkeypatch):
+    stale = another_process(vault)
+    rotation.rotate_card_key()
+    new = services.tokenize(PAN(NUMBERS["visa"][1])).card
+    for module in ("vault.resealing", "vault.opening"):
+        monkeypatch.setattr(f"{module}.current_vault", lambda: stale)
+    assert reseal(due(vault, [new]), Selection()) == {Outcome.BUSY: 1}
+    assert reseal(due(vault, [new]), Selection()) == {Outcome.CURRENT: 1}
+    assert not AuditEvent.objects.filter(is_alarm=True).exists()
+
+
+def test_a_card_erased_and_handed_in_again_meanwhile_is_no_tampering(vault, rotation, cards):
+    items = due(vault, cards[:1])
+    rotation.rotate_card_key()
+    services.erase(cards[0].token, actor=make_user("sue", "vault.erase_card"), reason="The cardholder asked for it")
+    Card.objects.filter(token=cards[0].token).update(status=Card.Status.ACTIVE)
+    services.tokenize(VISA)
+    real = Card.refresh_from_db
+
+    def erased(card, *args, **kwargs):
+        Card.objects.filter(token=cards[0].token).update(status=Card.Status.ERASED)
+        real(card, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Card, "refresh_from_db", erased)
+        assert reseal(items, Selection()) == {Outcome.NO_CARD: 1}
+    assert not AuditEvent.objects.filter(is_alarm=True).exists()
+
+
+def test_a_batch_that_takes_longer_than_its_notes_hold_is_left(vault, rotation, cards, monkeypatch):
+    rotation.rotate_card_key()
+    items, real = due(vault, cards[:2]), vault.store.commit
+    later = time.monotonic() + 31
+
+    def slow(rewrite):
+        monkeypatch.setattr("vault.resealing.time.monotonic", lambda: later)
+        return real(rewrite)
+
+    monkeypatch.setattr(vault.store, "commit", slow)
+    assert reseal(items, Selection()) == {Outcome.RESEALED: 1, Outcome.BUSY: 1}
+    assert not ItemChange.objects.exists()
 
 
 def test_writers_never_lose(vault, rotation, cards, monkeypatch):
