@@ -169,7 +169,6 @@ def _alarmed(actor: object | None = CURRENT, **about: Any) -> Iterator[None]:
 
 def _remember(pan: PAN, kept: KeptCard, expires: date | None, *, is_external: bool) -> Tokenization:
     """Keep in SQL what may be known without opening the card."""
-    store = current_vault().store
     for _ in range(_LOOKS):
         card, is_new = _row(pan, kept, expires, is_external=is_external)
         if is_new:
@@ -177,8 +176,8 @@ def _remember(pan: PAN, kept: KeptCard, expires: date | None, *, is_external: bo
         if used := _used(card, expires, is_external=is_external):
             return Tokenization(kept.token, card, used)
         # It was erased meanwhile, or a crash cut its erasure off. What is left goes, and the number gets a new token.
-        store.remove(kept.token, pan=pan)
-        (kept,) = store.keep([pan])
+        erasure.remove_items(kept.token, pan=pan)
+        (kept,) = current_vault().store.keep([pan])
     raise VaultUnavailable
 
 
