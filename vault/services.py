@@ -64,7 +64,10 @@ def tokenize_many(
     """
     dates = list(expires) if expires is not None else [None] * len(pans)
     with _alarmed(), audited("tokenize", cards=len(pans)) as outcome:
-        kept = current_vault().store.keep(pans)
+        kept: list[KeptCard] = []
+        for start in range(0, len(pans), _CARDS_AT_ONCE):
+            # Each time with the list of keys of now: a key may be retired that an older list still seals under.
+            kept += current_vault().store.keep(pans[start : start + _CARDS_AT_ONCE])
         results = [_remember(*each, is_external=is_external) for each in zip(pans, kept, dates, strict=True)]
         tokens = [result.token.text for result in results]
         outcome.update({"token": tokens[0]} if len(tokens) == 1 else {"tokens": tokens})
@@ -155,6 +158,7 @@ def detokenize_many(
 
 _TAMPERED: Final = "A stored card failed its integrity check. Nothing was given out."
 _LOOKS: Final = 3
+_CARDS_AT_ONCE: Final = 100
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import json
 import time
 from datetime import timedelta
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -14,11 +15,13 @@ from tests.factories import make_user
 from tests.wire import Wire
 from vault import services
 from vault.backend import Vault, current_vault
-from vault.exceptions import KeyInUse, KeyListTooYoung, RecordTampered, Tampering, VaultSealed
+from vault.exceptions import KeyInUse, KeyListTooYoung, RecordTampered, Tampering, VaultSealed, VaultUnavailable
+from vault.keyring import KeyRing
 from vault.models import AuditEvent, Card, ItemChange, Key, Run
 from vault.pan import PAN
+from vault.records import key_mark
 from vault.resealing import Outcome, Selection, reseal
-from vault.rotation import KeyOnList, NoSuchKey, Rotation, RotationUnderWay
+from vault.rotation import KeyOfAnotherKind, KeyOnList, NoSuchKey, Rotation, RotationUnderWay
 from vault.tokens import Token
 
 pytestmark = pytest.mark.django_db
@@ -172,6 +175,40 @@ def test_the_new_key_may_be_one_that_is_there(vault, rotation, cards, read):
     assert read(cards) == PANS
 
 
+def test_of_two_rotations_at_once_one_is_refused_and_one_key_seals(vault, rotation, monkeypatch):
+    rotation.renew_data_keys()
+    real = rotation._kms.create_like
+
+    def slow(arn):
+        Rotation(vault, sleep=lambda seconds: None).rotate_card_key()
+        return real(arn)
+
+    monkeypatch.setattr(rotation._kms, "create_like", slow)
+    with pytest.raises(NoSuchKey):
+        rotation.rotate_card_key()
+    assert list(Key.objects.filter(purpose="card").values_list("number", "state")) == [(1, "old"), (2, "active")]
+    assert services.tokenize(VISA)
+
+
+def test_a_retirement_that_died_before_the_key_was_disabled_is_finished_by_the_next(vault, rotation, monkeypatch):
+    rotation.rotate_card_key()
+    age_the_list()
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation._kms, "disable", lambda arn: (_ for _ in ()).throw(VaultUnavailable()))
+        with pytest.raises(VaultUnavailable):
+            rotation.retire("card", 1, disable=True)
+    assert keys_by_number()["card", 1]["kms_state"] == "Enabled"
+    rotation.retire("card", 1, disable=True)
+    assert keys_by_number()["card", 1]["kms_state"] == "Disabled"
+
+
+def test_a_key_of_another_kind_does_not_seal(vault, rotation, cards):
+    made = vault.session.kms().create_key(KeyUsage="GENERATE_VERIFY_MAC", KeySpec="HMAC_256")
+    with pytest.raises(KeyOfAnotherKind):
+        rotation.rotate_card_key(arn=made["KeyMetadata"]["Arn"])
+    assert services.tokenize(PAN(NUMBERS["visa"][1]))
+
+
 @pytest.mark.parametrize(("purpose", "number"), [("card", 2), ("card", 9), ("fingerprint", 1)])
 def test_a_key_in_use_or_unknown_is_not_retired(rotation, purpose, number):
     rotation.rotate_card_key()
@@ -254,6 +291,56 @@ def test_known_cards_are_recognized_at_every_step_of_a_rotation(vault, rotation,
     assert vault.fingerprint_keys.created_at(1) is None
     counts = {key["number"]: key["items"] for key in run("vault_keys") if key["purpose"] == "fingerprint"}
     assert counts == {1: 0, 2: len(cards)}
+
+
+def test_a_fingerprint_secret_that_a_crash_left_is_destroyed_by_the_next_retirement(
+    vault, rotation, cards, monkeypatch
+):
+    rotation.add_fingerprint_key()
+    run("vault_reencrypt")
+    age_the_list()
+    rotation.promote_fingerprint_key()
+    run("vault_reencrypt")
+    age_the_list()
+    with monkeypatch.context() as patch:
+        patch.setattr(vault.fingerprint_keys, "destroy", lambda number: (_ for _ in ()).throw(VaultUnavailable()))
+        with pytest.raises(VaultUnavailable):
+            rotation.retire("fingerprint", 1)
+    assert vault.fingerprint_keys.exists(1)
+    rotation.retire("fingerprint", 1)
+    assert not vault.fingerprint_keys.exists(1)
+
+
+def test_a_list_is_as_old_as_the_question_for_it(vault, monkeypatch):
+    other, now = Vault(vault.config), [100.0]
+    monkeypatch.setattr("vault.backend.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def slow(config):
+        now[0] += 20
+        return KeyRing(*named)
+
+    named = (vault.ring.sealing, vault.ring.opening)
+    monkeypatch.setattr("vault.backend.key_ring", slow)
+    assert other.store
+    now[0] += 11
+    before = now[0]
+    assert other.store
+    assert now[0] > before
+
+
+def test_a_long_call_looks_at_the_list_on_its_way(vault, rotation, monkeypatch):
+    monkeypatch.setattr("vault.services._CARDS_AT_ONCE", 2)
+    store, real = vault.store, vault.store.keep
+
+    def meanwhile(pans):
+        kept = real(pans)
+        rotation.rotate_card_key()
+        return kept
+
+    monkeypatch.setattr(store, "keep", meanwhile)
+    cards = [result.card for result in services.tokenize_many(PANS)]
+    marks = [key_mark(item) for item in due(vault, cards)]
+    assert marks[0] == "" != marks[-1]
 
 
 def test_processes_at_neighboring_steps_give_one_number_one_token(vault, rotation, cards):
