@@ -56,7 +56,7 @@ class Rotation:
         """Seal under a new KMS key from now on: the one given, or one made after the image of the old.
 
         The old one goes on opening. An alias in the settings follows. Run again after a crash it finishes that first.
-        Raises `KeyOnList`, `KeyOfAnotherKind`, the states of `aws_boundary`, and `NoSuchKey` if somebody else was faster.
+        Raises `KeyOnList`, `KeyOfAnotherKind`, `NoSuchKey` if somebody else was faster, and as `aws_boundary`.
         """
         with audited("key.rotate", subject="card") as outcome:
             self._begin_list()
