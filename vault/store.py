@@ -264,8 +264,8 @@ class CardStore:
         opened = self.open_item(token, item)
         old = opened.record
         record = replace(old, fingerprints=self.fingerprints(old.pan), version=old.version + 1)
-        there = self.owners(record.fingerprints)
-        if any(owner != token for owner in there.values()):
+        there = self.owners({*record.fingerprints, *old.fingerprints})
+        if any(owner != token for name, owner in there.items() if name in record.fingerprints):
             raise RecordTampered(Tampering.OTHER_CARD)
         with aws_boundary():
             sealed = self._sealer.seal_card(record)
@@ -276,7 +276,12 @@ class CardStore:
             after=ItemState.of(sealed),
             item=sealed,
             added=tuple(added),
-            removed=tuple(name for name in old.fingerprints if name not in record.fingerprints),
+            removed=tuple(
+                # Not one that is another card's by now, which would not be recognized any more.
+                name
+                for name in old.fingerprints
+                if name not in record.fingerprints and there.get(name, token) in (None, token)
+            ),
         )
 
     def commit(self, rewrite: Rewrite) -> bool:

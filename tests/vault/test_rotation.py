@@ -353,6 +353,34 @@ def test_processes_at_neighboring_steps_give_one_number_one_token(vault, rotatio
     assert before.store.keep([second])[0].token == kept.token
 
 
+def test_sealing_a_card_anew_takes_no_fingerprint_of_another(vault, rotation, cards):
+    rotation.add_fingerprint_key()
+    run("vault_reencrypt")
+    (item,) = due(vault, cards[:1])
+    named = item["fingerprint"]["S"].split(" ")[0]
+    age_the_list()
+    rotation.promote_fingerprint_key()
+    other = vault.store.open([Token.parse(cards[1].token)])[0].record
+    planted = vault.store._sealer.seal_fingerprint(other, named)
+    vault.session.dynamodb().put_item(TableName=vault.config.TABLE, Item=planted)
+    assert reseal([item], Selection()) == {Outcome.RESEALED: 1}
+    assert vault.store.owners([named]) == {named: other.token}
+
+
+def test_a_card_whose_answer_was_lost_on_the_way_stays_readable(any_vault, read):
+    wire = Wire(any_vault)
+    card = services.tokenize(VISA).card
+    items = due(any_vault, [card])
+    wire.lose_answer("TransactWriteItems")
+    with pytest.raises(VaultUnavailable):
+        reseal(items, Selection(before=timezone.now()))
+    assert read([card]) == [VISA]
+    ItemChange.objects.update(started_at=timezone.now() - timedelta(minutes=2))
+    assert reseal(due(any_vault, [card]), Selection()) == {Outcome.CURRENT: 1}
+    assert not ItemChange.objects.exists()
+    assert read([card]) == [VISA]
+
+
 def test_processes_before_and_after_a_promotion_too(vault, rotation):
     first, second = PAN(NUMBERS["visa"][1]), PAN(NUMBERS["mastercard"][1])
     rotation.add_fingerprint_key()
