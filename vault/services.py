@@ -210,14 +210,23 @@ def _row(pan: PAN, kept: KeptCard, expires: date | None, *, is_external: bool) -
 def _used(card: Card, expires: date | None, *, is_external: bool) -> Status | None:
     """Note that a known card was handed in again, maybe with another expiry; None if it is no longer on file."""
     status = Status.UPDATED if expires not in (None, card.expires) else Status.EXISTING
-    card.expires = expires or card.expires
     card.used_at = timezone.now()
-    changes: dict[str, Any] = {"expires": card.expires, "used_at": card.used_at}
-    changes |= retention(expires=card.expires, used_at=card.used_at)
+    changes: dict[str, Any] = {"used_at": card.used_at}
     if is_external:
         changes["is_external"] = True
     # Conditional, and behind the lock of an erasure: a card is erased or used, and never used after it was erased.
-    is_used = Card.objects.filter(token=card.token, status=Card.Status.ACTIVE).update(**changes)
-    for name, value in changes.items():
+    active = Card.objects.filter(token=card.token, status=Card.Status.ACTIVE)
+    if expires is not None:
+        rows, dated = active, {"expires": expires, **retention(expires=expires, used_at=card.used_at)}
+    else:
+        rows = active.filter(expires=card.expires)
+        dated = retention(expires=card.expires, used_at=card.used_at)
+    if not rows.update(**changes, **dated):
+        # Who knows no expiry leaves the one alone that somebody else gave just now.
+        if rows is active or not active.update(**changes):
+            return None
+        card.refresh_from_db()
+        return status
+    for name, value in (changes | dated).items():
         setattr(card, name, value)
-    return status if is_used else None
+    return status
