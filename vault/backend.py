@@ -77,10 +77,11 @@ class Vault:
     def store(self) -> CardStore:
         """The card table, with the keys that are on the list. Raises `VaultError` if it cannot be opened.
 
-        The first use unwraps the fingerprint key. The list is read again after KEYS_MAX_AGE.
+        The first use unwraps the fingerprint key. The list is read again after half of KEYS_MAX_AGE: the other half
+        is for what goes on with it then.
         """
         with self._lock:
-            if self._store is None or self._read_at + self.config.KEYS_MAX_AGE <= time.monotonic():
+            if self._store is None or self._read_at + self.config.KEYS_MAX_AGE / 2 <= time.monotonic():
                 self.reload_keys()
             assert self._store is not None  # noqa: S101 - for the type checker
             return self._store
@@ -97,11 +98,13 @@ class Vault:
     def reload_keys(self) -> bool:
         """Read the list of keys now; True if it changed since this process last did."""
         with self._lock:
+            # Before the question: the answer may be changed on its way, and fingerprint keys take a while to unwrap.
+            asked_at = time.monotonic()
             ring = key_ring(self.config)
             has_changed = ring != self._ring
             if has_changed or self._store is None:
                 self._store = self._build_store(ring)
-            self._ring, self._read_at = ring, time.monotonic()
+            self._ring, self._read_at = ring, asked_at
             return has_changed
 
     def unwrap_fingerprint_key(self, version: int = 1) -> FingerprintKey:

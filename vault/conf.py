@@ -35,7 +35,7 @@ class Materials(StrEnum):
 class VaultConfig:
     """Every setting of the vault. Times are in seconds. Raises `ImproperlyConfigured` for what it does not know.
 
-    KEYS_MAX_AGE is how long a process works with the list of keys that it read. A key is due for rotation after
+    KEYS_MAX_AGE is how long a process works with a list of keys, at most. A key is due for rotation after
     CRYPTOPERIOD_DAYS. A card is kept for RETENTION_AFTER_EXPIRY months after it expires or, where its expiry is not
     known, for RETENTION_AFTER_USE months after it was last used. A card that nothing refers to may be that of an order
     which is being placed, until it is ORPHAN_GRACE old.

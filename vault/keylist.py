@@ -16,15 +16,16 @@ def key_ring(config: VaultConfig) -> KeyRing:
     Raises `VaultUnavailable` if the list cannot be read, `VaultSealed` if no key on it may seal.
     """
     try:
-        keys = list(Key.objects.exclude(state=Key.State.RETIRED))
-        has_list = bool(keys) or Key.objects.exists()
+        # One query: somebody may begin or change the list between two.
+        keys = list(Key.objects.all())
     except DatabaseError:
         raise VaultUnavailable from None
-    if not has_list:
+    if not keys:
         named = CardKey(config.CARD_KEY)
         return KeyRing(sealing=named, opening=(named,))
-    cards = [key for key in keys if key.purpose == Key.Purpose.CARD]
-    prints = [key for key in keys if key.purpose == Key.Purpose.FINGERPRINT]
+    live = [key for key in keys if key.state != Key.State.RETIRED]
+    cards = [key for key in live if key.purpose == Key.Purpose.CARD]
+    prints = [key for key in live if key.purpose == Key.Purpose.FINGERPRINT]
     active = [key for key in cards if key.state == Key.State.ACTIVE]
     # The active version first: it is the one that every card has.
     written = [key.number for state in (Key.State.ACTIVE, Key.State.NEXT) for key in prints if key.state == state]

@@ -11,7 +11,7 @@ from vault.exceptions import CardErased, RecordTampered, Tampering, TokenNotFoun
 from vault.models import Card, ItemChange
 from vault.pan import PAN
 from vault.records import Item
-from vault.store import ItemState
+from vault.store import CardStore, ItemState, OpenedCard
 from vault.tokens import Token
 
 # Row and item are read one after the other, and somebody may write both in between.
@@ -25,27 +25,42 @@ def open_cards(tokens: Sequence[Token]) -> list[PAN]:
     Raises `TokenNotFound`, `CardErased`, and `RecordTampered` for an item that is not the one last written: an older
     one of the same card is validly signed, and only what SQL remembers of the last write tells it apart.
     """
-    vault = current_vault()
-    # Each card is decrypted once: CloudTrail's record of it has one audited operation that accounts for it.
-    opened: dict[Token, PAN] = {}
+    store = current_vault().store
+    items: dict[Token, Item] = {}
     for look in range(_LOOKS):
         cards = _active(tokens)
-        items = vault.store.read(tokens)
-        doubtful = [token for token in tokens if not is_last_written(cards[token.text], items.get(token))]
-        if not doubtful:
-            try:
-                for token in tokens:
-                    if token not in opened:
-                        opened[token] = vault.store.open_item(token, items[token]).record.pan
-                return [opened[token] for token in tokens]
-            except RecordTampered as tampered:
-                # It may have been sealed under a key that came onto the list after this process read it.
-                if tampered.kind is not Tampering.FOREIGN_KEY or not vault.reload_keys():
-                    raise
+        # Only those that were in doubt: beside a re-encryption there may be another one at every look.
+        doubtful = [token for token in dict.fromkeys(tokens) if token not in items]
+        found = store.read(doubtful)
+        items |= {token: item for token, item in found.items() if is_last_written(cards[token.text], item)}
+        if items.keys() >= set(tokens):
+            break
         time.sleep(_PAUSE * look)
-    token = doubtful[0]
-    kind = tampering(cards[token.text], items.get(token))
-    raise RecordTampered(kind or Tampering.UNRECORDED)
+    else:
+        token = next(token for token in doubtful if token not in items)
+        kind = tampering(cards[token.text], found.get(token))
+        raise RecordTampered(kind or Tampering.UNRECORDED)
+    # Each card is decrypted once: CloudTrail's record of it has one audited operation that accounts for it.
+    opened = {token: _opened(token, item).record.pan for token, item in items.items()}
+    return [opened[token] for token in tokens]
+
+
+def has_newer_keys(store: CardStore) -> bool:
+    """Read the list of keys now; True if it is not the one of `store`, whoever of this process was first to read it."""
+    vault = current_vault()
+    vault.reload_keys()
+    return vault.store is not store
+
+
+def _opened(token: Token, item: Item) -> OpenedCard:
+    store = current_vault().store
+    try:
+        return store.open_item(token, item)
+    except RecordTampered as tampered:
+        # It may have been sealed under a key that came onto the list after this process read it.
+        if tampered.kind is not Tampering.FOREIGN_KEY or not has_newer_keys(store):
+            raise
+    return current_vault().store.open_item(token, item)
 
 
 def is_last_written(card: Card, item: Item | None) -> bool:

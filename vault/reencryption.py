@@ -11,7 +11,7 @@ from django.utils import timezone
 from vault.backend import Vault
 from vault.models import Card, Run
 from vault.records import PARTITION_KEY, Item
-from vault.resealing import REENCRYPT, Outcome, Selection, is_card, reseal
+from vault.resealing import REENCRYPT, Outcome, Selection, is_card, notes, reseal
 
 _CARDS_AT_ONCE: Final = 25
 # What was busy at first is looked at again; what is still busy then is left for another run.
@@ -53,7 +53,7 @@ class Reencryption:
         self._run.save()
 
     def left(self) -> int:
-        """How many cards of the segment are not under the keys of now, by a scan: the proof."""
+        """How many cards of the segment are not under the keys of now, or half written, by a scan: the proof."""
         return sum(len(self._due(items)) for items, _ in self._pages(after=""))
 
     def _pass(self) -> Iterator[Counter[Outcome]]:
@@ -73,9 +73,14 @@ class Reencryption:
                 return
 
     def _due(self, items: list[Item]) -> list[Item]:
-        cards = Card.objects.in_bulk([item[PARTITION_KEY]["S"] for item in items])
-        known = [(item, cards.get(item[PARTITION_KEY]["S"])) for item in items]
-        return [item for item, card in known if card and not card.is_erased and self._selection.is_due(item, card)]
+        names = [item[PARTITION_KEY]["S"] for item in items]
+        cards, noted = Card.objects.in_bulk(names), notes(names)
+        known = [(item, cards.get(name)) for item, name in zip(items, names, strict=True)]
+        return [
+            item
+            for item, card in known
+            if card and not card.is_erased and (card.token in noted or self._selection.is_due(item, card))
+        ]
 
     def _note(self, outcomes: Counter[Outcome], last: str) -> None:
         counts = Counter(self._run.counts)

@@ -7,6 +7,7 @@ is either the row's or the note's. A process that dies in between leaves the not
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +21,9 @@ from django.utils import timezone
 from vault import alarms
 from vault.audit import audited
 from vault.backend import current_vault
-from vault.exceptions import RecordTampered
+from vault.exceptions import RecordTampered, Tampering
 from vault.models import Card, ItemChange
-from vault.opening import is_last_written
+from vault.opening import has_newer_keys, is_last_written
 from vault.records import PARTITION_KEY, Item
 from vault.store import ItemState, Rewrite
 from vault.tokens import Token
@@ -31,6 +32,10 @@ from vault.tokens import Token
 REENCRYPT: Final = "reencrypt"
 # Longer than any request to AWS can take, with all its attempts: until then a note may be that of a living process.
 _CLAIM: Final = timedelta(seconds=60)
+# For so many seconds after its notes were made a process begins to write; the rest is for the last request.
+_WRITING: Final = 30
+# Row and item are read one after the other, and somebody may write both in between.
+_LOOKS: Final = 3
 _TAMPERED: Final = "Cards that failed their integrity check were not sealed again."
 
 
@@ -67,6 +72,11 @@ def is_card(item: Item) -> bool:
     return Token.is_token(item[PARTITION_KEY]["S"])
 
 
+def notes(tokens: Sequence[str]) -> set[str]:
+    """Those of the cards that somebody is writing, or died while writing."""
+    return set(ItemChange.objects.filter(card__in=tokens).values_list("card", flat=True))
+
+
 def reseal(items: Sequence[Item], selection: Selection) -> Counter[Outcome]:
     """Seal those cards anew that are due, and say what became of each. `items` are card items of one page of a scan.
 
@@ -74,15 +84,23 @@ def reseal(items: Sequence[Item], selection: Selection) -> Counter[Outcome]:
     """
     outcomes: Counter[Outcome] = Counter()
     due: list[tuple[Card, Item]] = []
-    cards = Card.objects.in_bulk([item[PARTITION_KEY]["S"] for item in items])
+    names = [item[PARTITION_KEY]["S"] for item in items]
+    cards = Card.objects.in_bulk(names)
+    noted = notes(names)
     for item in items:
         card = cards.get(item[PARTITION_KEY]["S"])
         if card is None or card.is_erased:
             outcomes[Outcome.NO_CARD] += 1
-        elif not selection.is_due(item, card):
-            outcomes[Outcome.CURRENT] += 1
-        else:
+        elif selection.is_due(item, card):
             due.append((card, item))
+        elif card.token not in noted:
+            outcomes[Outcome.CURRENT] += 1
+        elif (looked := _look_again(card)) is Outcome.REFUSED:
+            # Refused with an alarm, if it is still damaged then.
+            due.append((card, item))
+        else:
+            # Until its note was settled, the item of before the note passed for good.
+            outcomes[looked if isinstance(looked, Outcome) else Outcome.CURRENT] += 1
     if due:
         tokens = [card.token for card, _ in due]
         with audited(REENCRYPT, tokens=tokens, cards=len(due)) as outcome:
@@ -121,10 +139,13 @@ def _reseal(due: Sequence[tuple[Card, Item]]) -> Counter[Outcome]:
             rewrites.append(rewrite)
         else:
             outcomes[rewrite] += 1
+    started = time.monotonic()
     claimed = _claim(rewrites)
     outcomes[Outcome.BUSY] += len(rewrites) - len(claimed)
     store = current_vault().store
-    written = [rewrite for rewrite in claimed if store.commit(rewrite)]
+    # What is written later than the notes are safe could be written by somebody else as well.
+    end = started + _WRITING
+    written = [rewrite for rewrite in claimed if time.monotonic() < end and store.commit(rewrite)]
     with transaction.atomic():
         for rewrite in written:
             _follow(rewrite.token.text, before=rewrite.before, after=rewrite.after)
@@ -143,20 +164,35 @@ def _rewrite(card: Card, item: Item) -> Rewrite | Outcome:
     token = Token.parse(card.token)
     if not is_last_written(card, item) or ItemChange.objects.filter(card=card).exists():
         # Read again: page and row were read one after the other.
-        card.refresh_from_db()
-        fresh = store.read([token]).get(token)
-        if card.is_erased:
-            return Outcome.NO_CARD
-        if not settle(card, fresh):
-            return Outcome.BUSY if is_last_written(card, fresh) else Outcome.REFUSED
-        card.refresh_from_db()
-        if fresh is None or not is_last_written(card, fresh):
-            return Outcome.REFUSED
-        item = fresh
+        looked = _look_again(card)
+        if isinstance(looked, Outcome):
+            return looked
+        item = looked
     try:
         return store.rewrite(token, item)
-    except RecordTampered:
-        return Outcome.REFUSED
+    except RecordTampered as tampered:
+        if tampered.kind is Tampering.FOREIGN_KEY and has_newer_keys(store):
+            return Outcome.BUSY
+        # It may have been erased, and its number handed in again, or written anew by somebody else.
+        looked = _look_again(card)
+        if isinstance(looked, Outcome):
+            return looked
+        return Outcome.REFUSED if looked == item else Outcome.BUSY
+
+
+def _look_again(card: Card) -> Item | Outcome:
+    """The item of a card as last written, with no note left; or why there is none. Brings `card` up to date."""
+    token = Token.parse(card.token)
+    for _ in range(_LOOKS):
+        card.refresh_from_db()
+        if card.is_erased:
+            return Outcome.NO_CARD
+        item = current_vault().store.read([token]).get(token)
+        is_settled = settle(card, item)
+        card.refresh_from_db()
+        if item is not None and is_last_written(card, item):
+            return item if is_settled else Outcome.BUSY
+    return Outcome.REFUSED
 
 
 def _claim(rewrites: Sequence[Rewrite]) -> list[Rewrite]:

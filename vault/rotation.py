@@ -16,7 +16,7 @@ from vault.census import Census, take
 from vault.conf import VaultConfig
 from vault.exceptions import KeyInUse, KeyListTooYoung, VaultError
 from vault.keyring import CardKey
-from vault.kmskeys import KMSKeys
+from vault.kmskeys import CARD_KEY_ALGORITHM, KMSKeys
 from vault.models import Key
 from vault.pace import silent
 
@@ -30,6 +30,10 @@ class NoSuchKey(VaultError):
 
 class KeyOnList(VaultError):
     """This KMS key is on the list already. A key that was used before is not used again."""
+
+
+class KeyOfAnotherKind(VaultError):
+    """A card key must be a symmetric KMS key for encryption. Nothing was changed."""
 
 
 class RotationUnderWay(VaultError):
@@ -53,7 +57,7 @@ class Rotation:
         """Seal under a new KMS key from now on: the one given, or one made after the image of the old.
 
         The old one goes on opening. An alias in the settings follows. Run again after a crash it finishes that first.
-        Raises `KeyOnList` and the states of `aws_boundary`.
+        Raises `KeyOnList`, `KeyOfAnotherKind`, `NoSuchKey` if somebody else was faster, and as `aws_boundary`.
         """
         with audited("key.rotate", subject="card") as outcome:
             self._begin_list()
@@ -66,6 +70,8 @@ class Rotation:
             if Key.objects.filter(arn=new).exists():
                 raise KeyOnList
             self._session.require_key(new)
+            if self._kms.describe(new).algorithm != CARD_KEY_ALGORITHM:
+                raise KeyOfAnotherKind
             with transaction.atomic(durable=True):
                 self._change(active, Key.State.OLD)
                 key = self._add(_CARD, new, Key.State.ACTIVE)
@@ -127,18 +133,21 @@ class Rotation:
     ) -> Census:
         """Take a key off the list for good, once a scan has shown that nothing is under it; what the scan counted.
 
-        A fingerprint secret is destroyed with it; a KMS key is disabled if asked for.
-        Raises `NoSuchKey`, `KeyListTooYoung`, `KeyInUse`.
+        A fingerprint secret is destroyed with it; a KMS key is disabled if asked for. Run again after a crash it
+        finishes that. Raises `NoSuchKey`, `KeyListTooYoung`, `KeyInUse`.
         """
         with audited("key.retire", subject=f"{purpose} {number}") as outcome:
-            key = Key.objects.filter(purpose=purpose, number=number, state=Key.State.OLD).first()
+            done = (Key.State.OLD, Key.State.RETIRED)
+            key = Key.objects.filter(purpose=purpose, number=number, state__in=done).first()
             if key is None:
                 raise NoSuchKey
-            self._require_known(key)
+            if key.state == Key.State.OLD:
+                self._require_known(key)
             census = take(self._vault.store, seen=seen)
             if items_under(key, census) or census.unclear:
                 raise KeyInUse
-            self._change(key, Key.State.RETIRED)
+            if key.state == Key.State.OLD:
+                self._change(key, Key.State.RETIRED)
             self._vault.reload_keys()
             if key.purpose == _FINGERPRINT:
                 self._vault.fingerprint_keys.destroy(key.number)
@@ -174,8 +183,11 @@ class Rotation:
 
     @staticmethod
     def _change(key: Key, state: str) -> None:
-        key.state, key.changed_at = state, timezone.now()
-        key.save(update_fields=["state", "changed_at"])
+        """Raises `NoSuchKey` if somebody else changed it first: two keys that seal would close the vault."""
+        now = timezone.now()
+        if not Key.objects.filter(pk=key.pk, state=key.state).update(state=state, changed_at=now):
+            raise NoSuchKey
+        key.state, key.changed_at = state, now
 
     def _require_known(self, key: Key) -> None:
         """A process that read the list before the change may still write as it was."""

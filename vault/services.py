@@ -65,7 +65,10 @@ def tokenize_many(
     """
     dates = list(expires) if expires is not None else [None] * len(pans)
     with _alarmed(), audited("tokenize", cards=len(pans)) as outcome:
-        kept = current_vault().store.keep(pans)
+        kept: list[KeptCard] = []
+        for start in range(0, len(pans), _CARDS_AT_ONCE):
+            # Each time with the list of keys of now: a key may be retired that an older list still seals under.
+            kept += current_vault().store.keep(pans[start : start + _CARDS_AT_ONCE])
         results = [_remember(*each, is_external=is_external) for each in zip(pans, kept, dates, strict=True)]
         tokens = [result.token.text for result in results]
         outcome.update({"token": tokens[0]} if len(tokens) == 1 else {"tokens": tokens})
@@ -161,6 +164,7 @@ def detokenize_many(
 
 _TAMPERED: Final = "A stored card failed its integrity check. Nothing was given out."
 _LOOKS: Final = 3
+_CARDS_AT_ONCE: Final = 100
 
 
 @contextmanager
@@ -175,7 +179,6 @@ def _alarmed(actor: object | None = CURRENT, **about: Any) -> Iterator[None]:
 
 def _remember(pan: PAN, kept: KeptCard, expires: date | None, *, is_external: bool) -> Tokenization:
     """Keep in SQL what may be known without opening the card."""
-    store = current_vault().store
     for _ in range(_LOOKS):
         card, is_new = _row(pan, kept, expires, is_external=is_external)
         if is_new:
@@ -183,8 +186,8 @@ def _remember(pan: PAN, kept: KeptCard, expires: date | None, *, is_external: bo
         if used := _used(card, expires, is_external=is_external):
             return Tokenization(kept.token, card, used)
         # It was erased meanwhile, or a crash cut its erasure off. What is left goes, and the number gets a new token.
-        store.remove(kept.token, pan=pan)
-        (kept,) = store.keep([pan])
+        erasure.remove_items(kept.token, pan=pan)
+        (kept,) = current_vault().store.keep([pan])
     raise VaultUnavailable
 
 
@@ -213,14 +216,23 @@ def _row(pan: PAN, kept: KeptCard, expires: date | None, *, is_external: bool) -
 def _used(card: Card, expires: date | None, *, is_external: bool) -> Status | None:
     """Note that a known card was handed in again, maybe with another expiry; None if it is no longer on file."""
     status = Status.UPDATED if expires not in (None, card.expires) else Status.EXISTING
-    card.expires = expires or card.expires
     card.used_at = timezone.now()
-    changes: dict[str, Any] = {"expires": card.expires, "used_at": card.used_at}
-    changes |= retention(expires=card.expires, used_at=card.used_at)
+    changes: dict[str, Any] = {"used_at": card.used_at}
     if is_external:
         changes["is_external"] = True
     # Conditional, and behind the lock of an erasure: a card is erased or used, and never used after it was erased.
-    is_used = Card.objects.filter(token=card.token, status=Card.Status.ACTIVE).update(**changes)
-    for name, value in changes.items():
+    active = Card.objects.filter(token=card.token, status=Card.Status.ACTIVE)
+    if expires is not None:
+        rows, dated = active, {"expires": expires, **retention(expires=expires, used_at=card.used_at)}
+    else:
+        rows = active.filter(expires=card.expires)
+        dated = retention(expires=card.expires, used_at=card.used_at)
+    if not rows.update(**changes, **dated):
+        # Who knows no expiry leaves the one alone that somebody else gave just now.
+        if rows is active or not active.update(**changes):
+            return None
+        card.refresh_from_db()
+        return status
+    for name, value in (changes | dated).items():
         setattr(card, name, value)
-    return status if is_used else None
+    return status

@@ -18,6 +18,7 @@ from vault.keyring import KeyRing
 from vault.pan import PAN
 from vault.records import (
     PARTITION_KEY,
+    SECRET,
     CardRecord,
     Item,
     Sealer,
@@ -197,17 +198,18 @@ class CardStore:
         A fingerprint item goes if it says itself that it is of this card: what a damaged card item names may be
         another's. Give the number where it is known, and fingerprints that the item does not name go too.
         """
-        item = self.read([token]).get(token)
-        fingerprints = set(self._named_fingerprints(item) if item else ())
-        if pan is not None:
-            fingerprints |= {key.fingerprint(pan) for key in self._recognized}
-        keys = [fingerprint for fingerprint, owner in self.owners(fingerprints).items() if owner == token]
-        if item is not None:
-            keys.append(token.text)
-        if keys:
+        doomed: list[Item] = []
+        for _ in self._attempts():
+            item = self.read([token]).get(token)
+            fingerprints = set(self._named_fingerprints(item) if item else ())
+            if pan is not None:
+                fingerprints |= {key.fingerprint(pan) for key in self._recognized}
+            doomed = [found for found in self._read(fingerprints).values() if self.owner(found) == token]
+            doomed += [item] if item is not None else []
             with aws_boundary():
-                self._dynamodb.transact_write_items(TransactItems=[self._delete(key) for key in keys])
-        return len(keys)
+                if not doomed or self._transact([self._delete_as_read(each) for each in doomed]):
+                    break
+        return len(doomed)
 
     # --- Upkeep --------------------------------------------------------------------------------------------------
 
@@ -262,8 +264,8 @@ class CardStore:
         opened = self.open_item(token, item)
         old = opened.record
         record = replace(old, fingerprints=self.fingerprints(old.pan), version=old.version + 1)
-        there = self.owners(record.fingerprints)
-        if any(owner != token for owner in there.values()):
+        there = self.owners({*record.fingerprints, *old.fingerprints})
+        if any(owner != token for name, owner in there.items() if name in record.fingerprints):
             raise RecordTampered(Tampering.OTHER_CARD)
         with aws_boundary():
             sealed = self._sealer.seal_card(record)
@@ -274,7 +276,12 @@ class CardStore:
             after=ItemState.of(sealed),
             item=sealed,
             added=tuple(added),
-            removed=tuple(name for name in old.fingerprints if name not in record.fingerprints),
+            removed=tuple(
+                # Not one that is another card's by now, which would not be recognized any more.
+                name
+                for name in old.fingerprints
+                if name not in record.fingerprints and there.get(name, token) in (None, token)
+            ),
         )
 
     def commit(self, rewrite: Rewrite) -> bool:
@@ -348,6 +355,19 @@ class CardStore:
 
     def _delete(self, key: str) -> Any:
         return {"Delete": {"TableName": self._table, "Key": _key(key)}}
+
+    def _delete_as_read(self, item: Item) -> Any:
+        """Delete an item unless it was written since it was read: by then it may be another card's."""
+        delete: dict[str, Any] = {
+            "TableName": self._table,
+            "Key": _key(item[PARTITION_KEY]["S"]),
+            "ConditionExpression": "attribute_not_exists(#payload)",
+            "ExpressionAttributeNames": {"#payload": SECRET},
+        }
+        if SECRET in item:
+            delete["ConditionExpression"] = "#payload = :payload"
+            delete["ExpressionAttributeValues"] = {":payload": item[SECRET]}
+        return {"Delete": delete}
 
     def _transact(self, actions: list[Any]) -> bool:
         """Write all or nothing. False if a condition did not hold, or DynamoDB was busy with one of the items."""

@@ -8,9 +8,11 @@ from django.db import transaction
 from tests.cards import NUMBERS
 from tests.factories import make_user, next_year
 from vault import erasure, services
+from vault.backend import Vault
 from vault.exceptions import AccessDenied, CardErased, OnHold, RecordTampered, TokenNotFound, VaultUnavailable
 from vault.models import AuditEvent, Card, ErasureCertificate
 from vault.pan import PAN
+from vault.rotation import Rotation
 from vault.services import Status
 from vault.tokens import Token
 
@@ -26,6 +28,11 @@ def support():
 
 @pytest.fixture
 def stored():
+    return services.tokenize(VISA, expires=next_year()).card
+
+
+@pytest.fixture
+def stored_anywhere(any_vault):
     return services.tokenize(VISA, expires=next_year()).card
 
 
@@ -83,9 +90,51 @@ def test_erasing_twice_gives_the_same_certificate(stored, support):
     assert ErasureCertificate.objects.count() == 1
 
 
+def test_a_slow_erasure_takes_nothing_of_the_card_that_followed(any_vault, stored_anywhere, support, monkeypatch):
+    store, real, again = any_vault.store, any_vault.store.owner, []
+
+    def slow(item):
+        owner = real(item)
+        monkeypatch.setattr(store, "owner", real)
+        again.append(services.tokenize(VISA))
+        return owner
+
+    monkeypatch.setattr(store, "owner", slow)
+    services.erase(stored_anywhere.token, actor=support, reason=REASON)
+    assert again[0].token.text != stored_anywhere.token
+    assert services.find(VISA) == again[0].token
+
+
+def test_an_erasure_beside_a_reencryption_leaves_no_fingerprint(vault, stored, support, monkeypatch):
+    token = Token.parse(stored.token)
+    rotation = Rotation(vault, sleep=lambda seconds: None)
+    rotation.add_fingerprint_key()
+    store, real = vault.store, vault.store.owner
+
+    def slow(item):
+        monkeypatch.setattr(store, "owner", real)
+        assert store.commit(store.rewrite(token, store.read([token])[token]))
+        return real(item)
+
+    monkeypatch.setattr(store, "owner", slow)
+    services.erase(stored.token, actor=support, reason=REASON)
+    assert not any(key.startswith(("tok", "fp1_", "fp2_")) for key in keys(vault))
+
+
+def test_a_process_that_does_not_know_the_newest_fingerprint_erases_it_too(vault, stored, support, monkeypatch):
+    stale = Vault(vault.config)
+    assert stale.store
+    Rotation(vault, sleep=lambda seconds: None).add_fingerprint_key()
+    new = services.tokenize(PAN(NUMBERS["amex"][0])).card
+    for module in ("vault.services", "vault.erasure"):
+        monkeypatch.setattr(f"{module}.current_vault", lambda: stale)
+    services.erase(new.token, actor=support, reason=REASON)
+    assert not any(key.startswith("fp2_") for key in keys(vault))
+
+
 def test_a_crash_after_the_row_is_finished_by_the_next_call(vault, stored, support, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(vault.store, "remove", lambda token: (_ for _ in ()).throw(VaultUnavailable()))
+        patch.setattr(vault.store, "remove", lambda token, pan: (_ for _ in ()).throw(VaultUnavailable()))
         with pytest.raises(VaultUnavailable):
             services.erase(stored.token, actor=support, reason=REASON)
     with pytest.raises(CardErased):

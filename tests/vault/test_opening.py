@@ -5,9 +5,11 @@ import pytest
 from tests.cards import NUMBERS
 from tests.factories import make_user
 from vault import services
+from vault.backend import Vault
 from vault.exceptions import RecordTampered, Tampering, TokenNotFound
 from vault.models import AuditEvent, Card, ItemChange
 from vault.pan import PAN
+from vault.rotation import Rotation
 from vault.store import ItemState
 from vault.tokens import Token
 
@@ -86,6 +88,54 @@ def test_a_reader_who_came_between_row_and_item_looks_again(vault, cards, read, 
     monkeypatch.setattr(store, "read", slow)
     row.update(item_version=7)
     assert read() == VISA
+
+
+def test_readers_of_many_cards_look_again_at_the_doubtful_ones_alone(vault, cards, monkeypatch):
+    reader = make_user("ray", "vault.detokenize_pan")
+    store, looks = vault.store, iter([cards[0], cards[1], cards[0]])
+    real = store.read
+
+    def reading(tokens):
+        # Each look finds one card in the state that its row gets just afterward.
+        card = next(looks, None)
+        if card is not None:
+            monkeypatch.setattr(store, "read", real)
+            after = rewritten(vault, card).after
+            Card.objects.filter(token=card.token).update(item_version=after.version, item_digest=after.digest)
+            monkeypatch.setattr(store, "read", reading)
+        return real(tokens)
+
+    monkeypatch.setattr(store, "read", reading)
+    names = [card.token for card in cards]
+    assert services.detokenize_many(names, actor=reader, purpose="refund: charged twice") == [VISA, AMEX]
+
+
+def test_two_readers_who_need_the_newest_list_both_get_their_card(vault, cards, read, monkeypatch):
+    stale = Vault(vault.config)
+    assert stale.store
+    real = stale.reload_keys
+    Rotation(vault, sleep=lambda seconds: None).rotate_card_key()
+    new = services.tokenize(PAN(NUMBERS["visa"][1])).card
+
+    def reload():
+        # Another thread was first.
+        real()
+        return real()
+
+    monkeypatch.setattr(stale, "reload_keys", reload)
+    monkeypatch.setattr("vault.opening.current_vault", lambda: stale)
+    assert read(new) == PAN(NUMBERS["visa"][1])
+
+
+def test_a_list_reread_at_the_last_look_is_enough(vault, cards, read, monkeypatch):
+    stale = Vault(vault.config)
+    store = stale.store
+    Rotation(vault, sleep=lambda seconds: None).rotate_card_key()
+    new = services.tokenize(PAN(NUMBERS["visa"][1])).card
+    real, looks = store.read, iter([{}, {}])
+    monkeypatch.setattr(store, "read", lambda tokens: next(looks, None) if looks.__length_hint__() else real(tokens))
+    monkeypatch.setattr("vault.opening.current_vault", lambda: stale)
+    assert read(new) == PAN(NUMBERS["visa"][1])
 
 
 def test_two_items_swapped_are_refused_as_each_others(vault, cards, read):

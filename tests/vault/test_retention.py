@@ -53,3 +53,21 @@ def test_the_dates_follow_the_card():
     assert (stored.retention, stored.retain_until, stored.is_external) == ("expiry", date(2032, 9, 30), True)
     assert (updated.card.retain_until, updated.card.is_external) == (stored.retain_until, True)
     assert services.tokenize(VISA, is_external=False).card.is_external is True or Card.objects.get().is_external
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("known", [None, date(2029, 1, 31)])
+def test_who_knows_no_expiry_keeps_the_one_that_somebody_gives_meanwhile(known, monkeypatch):
+    services.tokenize(VISA, expires=known)
+    real = services.retention
+
+    def slow(**arguments):
+        monkeypatch.setattr(services, "retention", real)
+        services.tokenize(VISA, expires=date(2031, 3, 31))
+        return real(**arguments)
+
+    monkeypatch.setattr(services, "retention", slow)
+    again = services.tokenize(VISA)
+    stored = Card.objects.get()
+    assert stored.expires == again.card.expires == date(2031, 3, 31)
+    assert (stored.retention, stored.retain_until) == ("expiry", date(2032, 9, 30))

@@ -1,8 +1,10 @@
 """Rotating keys: what seals, what opens, what is recognized, and when a key may go."""
 
 import json
+import time
 from datetime import timedelta
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -13,11 +15,13 @@ from tests.factories import make_user
 from tests.wire import Wire
 from vault import services
 from vault.backend import Vault, current_vault
-from vault.exceptions import KeyInUse, KeyListTooYoung, RecordTampered, Tampering, VaultSealed
+from vault.exceptions import KeyInUse, KeyListTooYoung, RecordTampered, Tampering, VaultSealed, VaultUnavailable
+from vault.keyring import KeyRing
 from vault.models import AuditEvent, Card, ItemChange, Key, Run
 from vault.pan import PAN
+from vault.records import key_mark
 from vault.resealing import Outcome, Selection, reseal
-from vault.rotation import KeyOnList, NoSuchKey, Rotation, RotationUnderWay
+from vault.rotation import KeyOfAnotherKind, KeyOnList, NoSuchKey, Rotation, RotationUnderWay
 from vault.tokens import Token
 
 pytestmark = pytest.mark.django_db
@@ -172,6 +176,40 @@ def test_the_new_key_may_be_one_that_is_there(vault, rotation, cards, read):
     assert read(cards) == PANS
 
 
+def test_of_two_rotations_at_once_one_is_refused_and_one_key_seals(vault, rotation, monkeypatch):
+    rotation.renew_data_keys()
+    real = rotation._kms.create_like
+
+    def slow(arn):
+        Rotation(vault, sleep=lambda seconds: None).rotate_card_key()
+        return real(arn)
+
+    monkeypatch.setattr(rotation._kms, "create_like", slow)
+    with pytest.raises(NoSuchKey):
+        rotation.rotate_card_key()
+    assert list(Key.objects.filter(purpose="card").values_list("number", "state")) == [(1, "old"), (2, "active")]
+    assert services.tokenize(VISA)
+
+
+def test_a_retirement_that_died_before_the_key_was_disabled_is_finished_by_the_next(vault, rotation, monkeypatch):
+    rotation.rotate_card_key()
+    age_the_list()
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation._kms, "disable", lambda arn: (_ for _ in ()).throw(VaultUnavailable()))
+        with pytest.raises(VaultUnavailable):
+            rotation.retire("card", 1, disable=True)
+    assert keys_by_number()["card", 1]["kms_state"] == "Enabled"
+    rotation.retire("card", 1, disable=True)
+    assert keys_by_number()["card", 1]["kms_state"] == "Disabled"
+
+
+def test_a_key_of_another_kind_does_not_seal(vault, rotation, cards):
+    made = vault.session.kms().create_key(KeyUsage="GENERATE_VERIFY_MAC", KeySpec="HMAC_256")
+    with pytest.raises(KeyOfAnotherKind):
+        rotation.rotate_card_key(arn=made["KeyMetadata"]["Arn"])
+    assert services.tokenize(PAN(NUMBERS["visa"][1]))
+
+
 @pytest.mark.parametrize(("purpose", "number"), [("card", 2), ("card", 9), ("fingerprint", 1)])
 def test_a_key_in_use_or_unknown_is_not_retired(rotation, purpose, number):
     rotation.rotate_card_key()
@@ -256,6 +294,56 @@ def test_known_cards_are_recognized_at_every_step_of_a_rotation(vault, rotation,
     assert counts == {1: 0, 2: len(cards)}
 
 
+def test_a_fingerprint_secret_that_a_crash_left_is_destroyed_by_the_next_retirement(
+    vault, rotation, cards, monkeypatch
+):
+    rotation.add_fingerprint_key()
+    run("vault_reencrypt")
+    age_the_list()
+    rotation.promote_fingerprint_key()
+    run("vault_reencrypt")
+    age_the_list()
+    with monkeypatch.context() as patch:
+        patch.setattr(vault.fingerprint_keys, "destroy", lambda number: (_ for _ in ()).throw(VaultUnavailable()))
+        with pytest.raises(VaultUnavailable):
+            rotation.retire("fingerprint", 1)
+    assert vault.fingerprint_keys.exists(1)
+    rotation.retire("fingerprint", 1)
+    assert not vault.fingerprint_keys.exists(1)
+
+
+def test_a_list_is_as_old_as_the_question_for_it(vault, monkeypatch):
+    other, now = Vault(vault.config), [100.0]
+    monkeypatch.setattr("vault.backend.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def slow(config):
+        now[0] += 20
+        return KeyRing(*named)
+
+    named = (vault.ring.sealing, vault.ring.opening)
+    monkeypatch.setattr("vault.backend.key_ring", slow)
+    assert other.store
+    now[0] += 11
+    before = now[0]
+    assert other.store
+    assert now[0] > before
+
+
+def test_a_long_call_looks_at_the_list_on_its_way(vault, rotation, monkeypatch):
+    monkeypatch.setattr("vault.services._CARDS_AT_ONCE", 2)
+    store, real = vault.store, vault.store.keep
+
+    def meanwhile(pans):
+        kept = real(pans)
+        rotation.rotate_card_key()
+        return kept
+
+    monkeypatch.setattr(store, "keep", meanwhile)
+    cards = [result.card for result in services.tokenize_many(PANS)]
+    marks = [key_mark(item) for item in due(vault, cards)]
+    assert marks[0] == "" != marks[-1]
+
+
 def test_processes_at_neighboring_steps_give_one_number_one_token(vault, rotation, cards):
     first, second = PAN(NUMBERS["visa"][1]), PAN(NUMBERS["mastercard"][1])
     before = another_process(vault)
@@ -264,6 +352,34 @@ def test_processes_at_neighboring_steps_give_one_number_one_token(vault, rotatio
     assert vault.store.keep([first])[0].token == kept.token
     (kept,) = vault.store.keep([second])
     assert before.store.keep([second])[0].token == kept.token
+
+
+def test_sealing_a_card_anew_takes_no_fingerprint_of_another(vault, rotation, cards):
+    rotation.add_fingerprint_key()
+    run("vault_reencrypt")
+    (item,) = due(vault, cards[:1])
+    named = item["fingerprint"]["S"].split(" ")[0]
+    age_the_list()
+    rotation.promote_fingerprint_key()
+    other = vault.store.open([Token.parse(cards[1].token)])[0].record
+    planted = vault.store._sealer.seal_fingerprint(other, named)
+    vault.session.dynamodb().put_item(TableName=vault.config.TABLE, Item=planted)
+    assert reseal([item], Selection()) == {Outcome.RESEALED: 1}
+    assert vault.store.owners([named]) == {named: other.token}
+
+
+def test_a_card_whose_answer_was_lost_on_the_way_stays_readable(any_vault, read):
+    wire = Wire(any_vault)
+    card = services.tokenize(VISA).card
+    items = due(any_vault, [card])
+    wire.lose_answer("TransactWriteItems")
+    with pytest.raises(VaultUnavailable):
+        reseal(items, Selection(before=timezone.now()))
+    assert read([card]) == [VISA]
+    ItemChange.objects.update(started_at=timezone.now() - timedelta(minutes=2))
+    assert reseal(due(any_vault, [card]), Selection()) == {Outcome.CURRENT: 1}
+    assert not ItemChange.objects.exists()
+    assert read([card]) == [VISA]
 
 
 def test_processes_before_and_after_a_promotion_too(vault, rotation):
@@ -374,6 +490,65 @@ def test_a_note_that_a_dead_process_left_is_settled(vault, rotation, cards, read
     assert not ItemChange.objects.exists()
     assert read(cards[:1]) == [VISA]
     assert Card.objects.get(token=token.text).item_version == (3 if was_written else 2)
+
+
+def test_a_note_beside_an_item_that_is_current_is_settled_by_the_next_run(vault, rotation, cards):
+    rotation.rotate_card_key()
+    token = Token.parse(cards[0].token)
+    rewrite = vault.store.rewrite(token, due(vault, cards[:1])[0])
+    ItemChange.objects.create(card=cards[0], version=rewrite.after.version, digest=rewrite.after.digest)
+    assert vault.store.commit(rewrite)
+    with pytest.raises(CommandError) as caught:
+        run("vault_reencrypt")
+    assert caught.value.returncode == 2
+    ItemChange.objects.update(started_at=timezone.now() - timedelta(minutes=2))
+    assert run("vault_reencrypt")["counts"] == {"current": len(cards)}
+    assert not ItemChange.objects.exists()
+    row = Card.objects.get(token=token.text)
+    assert (row.item_version, row.item_digest) == (rewrite.after.version, rewrite.after.digest)
+
+
+def test_a_list_of_before_the_newest_key_is_no_tampering(vault, rotation, cards, monkeypatch):
+    stale = another_process(vault)
+    rotation.rotate_card_key()
+    new = services.tokenize(PAN(NUMBERS["visa"][1])).card
+    for module in ("vault.resealing", "vault.opening"):
+        monkeypatch.setattr(f"{module}.current_vault", lambda: stale)
+    assert reseal(due(vault, [new]), Selection()) == {Outcome.BUSY: 1}
+    assert reseal(due(vault, [new]), Selection()) == {Outcome.CURRENT: 1}
+    assert not AuditEvent.objects.filter(is_alarm=True).exists()
+
+
+def test_a_card_erased_and_handed_in_again_meanwhile_is_no_tampering(vault, rotation, cards):
+    items = due(vault, cards[:1])
+    rotation.rotate_card_key()
+    services.erase(cards[0].token, actor=make_user("sue", "vault.erase_card"), reason="The cardholder asked for it")
+    Card.objects.filter(token=cards[0].token).update(status=Card.Status.ACTIVE)
+    services.tokenize(VISA)
+    real = Card.refresh_from_db
+
+    def erased(card, *args, **kwargs):
+        Card.objects.filter(token=cards[0].token).update(status=Card.Status.ERASED)
+        real(card, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Card, "refresh_from_db", erased)
+        assert reseal(items, Selection()) == {Outcome.NO_CARD: 1}
+    assert not AuditEvent.objects.filter(is_alarm=True).exists()
+
+
+def test_a_batch_that_takes_longer_than_its_notes_hold_is_left(vault, rotation, cards, monkeypatch):
+    rotation.rotate_card_key()
+    items, real = due(vault, cards[:2]), vault.store.commit
+    later = time.monotonic() + 31
+
+    def slow(rewrite):
+        monkeypatch.setattr("vault.resealing.time.monotonic", lambda: later)
+        return real(rewrite)
+
+    monkeypatch.setattr(vault.store, "commit", slow)
+    assert reseal(items, Selection()) == {Outcome.RESEALED: 1, Outcome.BUSY: 1}
+    assert not ItemChange.objects.exists()
 
 
 def test_writers_never_lose(vault, rotation, cards, monkeypatch):
