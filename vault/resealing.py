@@ -21,6 +21,7 @@ from django.utils import timezone
 from vault import alarms
 from vault.audit import audited
 from vault.backend import current_vault
+from vault.conf import vault_config
 from vault.exceptions import RecordTampered, Tampering
 from vault.models import Card, ItemChange
 from vault.opening import has_newer_keys, is_last_written
@@ -30,10 +31,6 @@ from vault.tokens import Token
 
 #: In the audit log.
 REENCRYPT: Final = "reencrypt"
-# Longer than any request to AWS can take, with all its attempts: until then a note may be that of a living process.
-_CLAIM: Final = timedelta(seconds=60)
-# For so many seconds after its notes were made a process begins to write; the rest is for the last request.
-_WRITING: Final = 30
 # Row and item are read one after the other, and somebody may write both in between.
 _LOOKS: Final = 3
 _TAMPERED: Final = "Cards that failed their integrity check were not sealed again."
@@ -119,7 +116,7 @@ def settle(card: Card, item: Item | None) -> bool:
         change = ItemChange.objects.select_for_update().filter(card=card).first()
         if change is None:
             return True
-        if change.started_at > timezone.now() - _CLAIM or item is None:
+        if change.started_at > timezone.now() - timedelta(seconds=_patience()) or item is None:
             return False
         state = ItemState.of(item)
         if state == ItemState(change.version, change.digest):
@@ -143,8 +140,9 @@ def _reseal(due: Sequence[tuple[Card, Item]]) -> Counter[Outcome]:
     claimed = _claim(rewrites)
     outcomes[Outcome.BUSY] += len(rewrites) - len(claimed)
     store = current_vault().store
-    # What is written later than the notes are safe could be written by somebody else as well.
-    end = started + _WRITING
+    # What is written later than the notes are safe could be written by somebody else as well; the other half of the time
+    # is for the last request.
+    end = started + _patience() / 2
     written = [rewrite for rewrite in claimed if time.monotonic() < end and store.commit(rewrite)]
     with transaction.atomic():
         for rewrite in written:
@@ -193,6 +191,12 @@ def _look_again(card: Card) -> Item | Outcome:
         if item is not None and is_last_written(card, item):
             return item if is_settled else Outcome.BUSY
     return Outcome.REFUSED
+
+
+def _patience() -> float:
+    """For how many seconds a note may be that of a living process: much longer than a request with all its attempts."""
+    config = vault_config()
+    return 4 * (config.CONNECT_TIMEOUT + config.READ_TIMEOUT) * config.MAX_ATTEMPTS
 
 
 def _claim(rewrites: Sequence[Rewrite]) -> list[Rewrite]:
