@@ -140,7 +140,7 @@ def _reseal(due: Sequence[tuple[Card, Item]]) -> Counter[Outcome]:
     claimed = _claim(rewrites)
     outcomes[Outcome.BUSY] += len(rewrites) - len(claimed)
     store = current_vault().store
-    # What is written later than the notes are safe could be written by somebody else as well; the other half of the time
+    # Written later than the notes are safe, a card could be written by somebody else as well. The other half of the time
     # is for the last request.
     end = started + _patience() / 2
     written = [rewrite for rewrite in claimed if time.monotonic() < end and store.commit(rewrite)]

@@ -540,7 +540,7 @@ def test_a_card_erased_and_handed_in_again_meanwhile_is_no_tampering(vault, rota
 def test_a_batch_that_takes_longer_than_its_notes_hold_is_left(vault, rotation, cards, monkeypatch):
     rotation.rotate_card_key()
     items, real = due(vault, cards[:2]), vault.store.commit
-    later = time.monotonic() + 31
+    later = time.monotonic() + 33
 
     def slow(rewrite):
         monkeypatch.setattr("vault.resealing.time.monotonic", lambda: later)
