@@ -140,8 +140,8 @@ def _reseal(due: Sequence[tuple[Card, Item]]) -> Counter[Outcome]:
     claimed = _claim(rewrites)
     outcomes[Outcome.BUSY] += len(rewrites) - len(claimed)
     store = current_vault().store
-    # Written later than the notes are safe, a card could be written by somebody else as well. The other half of the time
-    # is for the last request.
+    # Written later than the notes are safe, a card could be written by somebody else as well. The other half of the
+    # time is for the last request.
     end = started + _patience() / 2
     written = [rewrite for rewrite in claimed if time.monotonic() < end and store.commit(rewrite)]
     with transaction.atomic():
