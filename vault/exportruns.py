@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -57,14 +56,15 @@ def run(
     asked: ExportRequest,
     path: Path,
     *,
-    rate: int | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    at_once: int | None = None,
     progress: Callable[[int], object] = int,
+    spend: Callable[[int], object] = int,
 ) -> Counts:
     """Write every card of the request into the file at `path`, or go on where it was stopped.
 
-    Cards that cannot be opened stand there with the reason instead of an envelope. `rate` is cards a second at most;
-    `progress` is told how many more are done.
+    Cards that cannot be opened stand there with the reason instead of an envelope. No more than `at_once` are
+    opened in one batch. `progress` is told how many more are
+    done, those of earlier runs included; `spend` those of each batch, and may wait.
 
     Raises `AccessDenied` with the reason if the request may not be run, `ForeignExportFile`, `ExportFileInUse`,
     `ExportFileUnwritable`, `AuditUnavailable`, `VaultSealed`, `VaultUnavailable`: another call goes on.
@@ -82,14 +82,12 @@ def run(
             counts, last = _claim(asked, key, journal)
             progress(counts.total)
             alarms.sound("export.started", _STARTED, **exports.about_of(asked), done=counts.total)
-            for entries in _entries(asked, key, after=last, size=min(_BATCH, rate or _BATCH)):
-                started = time.monotonic()
+            for entries in _entries(asked, key, after=last, size=min(_BATCH, at_once or _BATCH)):
                 journal.append(entries)
                 for entry in entries:
                     counts.add(entry)
                 progress(len(entries))
-                if rate:
-                    sleep(max(0.0, len(entries) / rate - (time.monotonic() - started)))
+                spend(len(entries))
             _finish(asked, counts)
         outcome |= {"exported": counts.exported, "failed": len(counts.failed)}
     return counts

@@ -147,7 +147,7 @@ def stopped(monkeypatch, approved, path, *, after):
 
     monkeypatch.setattr(exportruns, "_BATCH", 1)
     with pytest.raises(KeyboardInterrupt):
-        exportruns.run(approved, path, rate=1000, sleep=stop)
+        exportruns.run(approved, path, spend=stop)
 
 
 def test_a_stopped_run_goes_on_after_its_last_card(approved, kept, path, monkeypatch):
@@ -206,10 +206,16 @@ def test_an_unreachable_vault_stops_it_and_another_run_goes_on(approved, kept, p
 
 
 def test_the_rate_is_kept(approved, path):
-    pauses = []
-    exportruns.run(approved, path, rate=2, sleep=pauses.append)
-    assert len(pauses) == 3
-    assert 0.5 < pauses[0] <= 1
+    spent = []
+    exportruns.run(approved, path, at_once=2, spend=spent.append)
+    assert spent == [2, 2, 1]
+
+
+def test_what_an_earlier_run_wrote_costs_no_time(approved, path, monkeypatch):
+    stopped(monkeypatch, approved, path, after=2)
+    spent, seen = [], []
+    exportruns.run(approved, path, spend=spent.append, progress=seen.append)
+    assert (sum(seen), sum(spent)) == (5, 3)
 
 
 @pytest.mark.parametrize("arguments", [["7000", "--output", "x"], ["1"], ["1", "--output", "x", "--rate", "0"]])

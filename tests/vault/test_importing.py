@@ -324,8 +324,8 @@ def test_a_dry_run_writes_nothing(table, output, leaks, numbers):
 def test_a_rate_is_kept(table, output, monkeypatch):
     pauses = failing(monkeypatch, None, after=1_000_000)
     assert imported(table, output, "--rate=1")[0] == 0
-    # Time stands still while nobody sleeps, so each card waits for those before it as well.
-    assert [round(pause) for pause in pauses] == [1, 2, 3, 4, 5]
+    # One batch for each card. What a slow machine spent is no pause.
+    assert 0 < sum(pauses) <= 1 + 2 + 3 + 4 + 5
 
 
 class Terminal(io.StringIO):

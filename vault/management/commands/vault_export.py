@@ -1,17 +1,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
 from vault import exportruns, exports
 from vault.audit import record
 from vault.exceptions import AccessDenied, VaultError
-from vault.exportruns import Counts
+from vault.management.progress import Pace, progress
 from vault.models import Card, ExportRequest
 from vault.stdout import taken
 
@@ -58,9 +56,9 @@ class Command(BaseCommand):
         return _report(asked) | {"cards": cards.count(), "erased": erased}
 
     def _run(self, asked: ExportRequest, options: dict[str, Any]) -> dict[str, Any]:
-        total = exports.selected(asked).count()
-        with tqdm(total=total, unit=" cards", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
-            counts: Counts = exportruns.run(asked, Path(options["output"]), rate=options["rate"], progress=bar.update)
+        path, rate = Path(options["output"]), options["rate"]
+        with progress(unit="cards", total=lambda: exports.selected(asked).count()) as seen:
+            counts = exportruns.run(asked, path, at_once=rate, progress=seen, spend=Pace(rate).spend)
         return _report(asked) | {"exported": counts.exported, "failed": counts.failed}
 
     def _write(self, report: dict[str, Any], form: str) -> None:
