@@ -4,11 +4,12 @@ import json
 from functools import partial
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from vault.adoption import AdoptionRefused, Columns, Mode, Report, State, run
 from vault.exceptions import VaultError
+from vault.management.operators import OperatorCommand
 from vault.management.progress import Pace, progress
 from vault.stdout import taken
 
@@ -30,7 +31,7 @@ _SENTENCES: Final = {
 }
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Turn a column of plain card numbers into a PANField, while the application runs; see docs/adopt.md. Ends with "
         "0 if nothing is left, 2 if rows are left, 1 if it could not go on. Run it again as often as you like."

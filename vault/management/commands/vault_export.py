@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from vault import exportruns, exports
 from vault.audit import record
 from vault.exceptions import AccessDenied, VaultError
+from vault.management.operators import OperatorCommand
 from vault.management.progress import Pace, progress
 from vault.models import Card, ExportRequest
 from vault.stdout import taken
@@ -19,7 +20,7 @@ _RATE = "The rate must be above zero."
 _OUTPUT = "Name the file: --output FILE."
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Run an approved export request: seal its cards to the recipient's key, into one file. Started again after a "
         "stop it goes on. Ends with 0 if it is done, 2 if some cards could not be exported, 1 if it could not go on."

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseError
 
 from vault.audit import audited
@@ -23,6 +23,7 @@ from vault.importing.reading import CSVFile, JSONLinesFile, Lines, RowFile
 from vault.importing.refusals import FileRefused
 from vault.importing.rows import Reject
 from vault.importing.running import check, run
+from vault.management.operators import OperatorCommand
 from vault.management.progress import Pace, progress
 from vault.redaction import contains_pan
 from vault.stdout import taken
@@ -39,7 +40,7 @@ _INTERRUPTED: Final = "Interrupted."
 _AGAIN: Final = "Rows up to {} are settled. Run the same command again to go on."
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Keep the cards of a CSV or JSON lines file and write their tokens. Can be killed and run again. Ends with 0 "
         "if all rows were kept, 2 if some were rejected, 1 if it could not go on."

@@ -3,9 +3,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from vault.exceptions import VaultError
+from vault.management.operators import OperatorCommand
 from vault.management.progress import Pace, progress
 from vault.pan import Brand, mask
 from vault.scanning.pages import Sighting
@@ -17,7 +18,7 @@ _UNREADABLE = "Not every file could be read."
 _COUNTS = ("tables", "rows", "files", "lines", "skipped", "unreadable", "found")
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Find card numbers in every text column, in files and in logs, and open an incident for each column or file. "
         "Goes on where it was stopped. Ends with 0 if there are none, 2 if there are some, 1 if it could not go on."
