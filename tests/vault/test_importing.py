@@ -304,6 +304,15 @@ def test_two_at_once_do_not_mix(table, output, monkeypatch):
     assert (inner[0][0], "Another import" in inner[0][2]) == (1, True)
 
 
+@pytest.mark.parametrize("name", ["tokens.jsonl", "tokens.rejects.jsonl", "tokens.jsonl.journal"])
+def test_no_file_is_written_through_a_link(table, output, tmp_path, name):
+    target = tmp_path / "elsewhere"
+    (output.parent / name).symlink_to(target)
+    assert imported(table, output)[0] == 1
+    assert not target.exists()
+    assert not Card.objects.exists()
+
+
 # --- Dry run, rate, progress ----------------------------------------------------------------------------------------
 
 
