@@ -167,6 +167,9 @@ def _entry(card: Card, pan: PAN | str, key: RecipientKey) -> dict[str, Any]:
 
 
 def _finish(asked: ExportRequest, counts: Counts) -> None:
+    """Say that all is done. Raises `ForeignExportFile` if the file was changed, so that cards were passed over."""
+    if counts.total != exports.selected(asked).count():
+        raise ForeignExportFile
     written = asked.counts | {"exported": counts.exported, "failed": counts.failed}
     running = ExportRequest.objects.filter(pk=asked.pk, state=_State.RUNNING)
     running.update(state=_State.DONE, counts=written, finished_at=timezone.now())

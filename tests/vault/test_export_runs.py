@@ -218,6 +218,15 @@ def test_what_an_earlier_run_wrote_costs_no_time(approved, path, monkeypatch):
     assert (sum(seen), sum(spent)) == (5, 3)
 
 
+def test_a_file_in_which_cards_were_passed_over_is_not_done(approved, path, monkeypatch):
+    stopped(monkeypatch, approved, path, after=2)
+    with path.open("a") as file:
+        file.write('{"token":"tok1_zzzz"}\n')
+    assert export(approved, path)[0] == 1
+    approved.refresh_from_db()
+    assert approved.state == "running"
+
+
 @pytest.mark.parametrize("arguments", [["7000", "--output", "x"], ["1"], ["1", "--output", "x", "--rate", "0"]])
 def test_what_cannot_be_run_is_said(db, arguments):
     with pytest.raises(CommandError) as caught:
