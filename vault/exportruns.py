@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ from vault.tokens import Token
 _State: Final = ExportRequest.State
 _VERSION: Final = 1
 _BATCH: Final = 100
+#: So many failures are kept by token: each takes memory, and a place in one row of SQL.
+LISTED: Final = 1_000
 _STARTED: Final = "An approved export of cards is being run."
 # What is wrong with one card, and stops no other.
 _REASONS: Final[dict[type[Exception], str]] = {
@@ -38,18 +40,22 @@ class Counts:
     """What stands in the file: how many cards, and why which are not among them."""
 
     exported: int = 0
+    failures: int = 0
+    #: The first of them by token. All stand in the file.
     failed: dict[str, str] = field(default_factory=dict)
 
     def add(self, entry: dict[str, Any]) -> None:
         """Count one line of the file."""
-        if "error" in entry:
-            self.failed[str(entry["token"])] = str(entry["error"])
-        else:
+        if "error" not in entry:
             self.exported += 1
+            return
+        self.failures += 1
+        if len(self.failed) < LISTED:
+            self.failed[str(entry["token"])] = str(entry["error"])
 
     @property
     def total(self) -> int:
-        return self.exported + len(self.failed)
+        return self.exported + self.failures
 
 
 def run(
@@ -89,7 +95,7 @@ def run(
                 progress(len(entries))
                 spend(len(entries))
             _finish(asked, counts)
-        outcome |= {"exported": counts.exported, "failed": len(counts.failed)}
+        outcome |= {"exported": counts.exported, "failed": counts.failures}
     return counts
 
 
@@ -170,7 +176,7 @@ def _finish(asked: ExportRequest, counts: Counts) -> None:
     """Say that all is done. Raises `ForeignExportFile` if the file was changed, so that cards were passed over."""
     if counts.total != exports.selected(asked).count():
         raise ForeignExportFile
-    written = asked.counts | {"exported": counts.exported, "failed": counts.failed}
+    written = asked.counts | asdict(counts)
     running = ExportRequest.objects.filter(pk=asked.pk, state=_State.RUNNING)
     running.update(state=_State.DONE, counts=written, finished_at=timezone.now())
     asked.refresh_from_db()

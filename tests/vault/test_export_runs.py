@@ -218,6 +218,19 @@ def test_what_an_earlier_run_wrote_costs_no_time(approved, path, monkeypatch):
     assert (sum(seen), sum(spent)) == (5, 3)
 
 
+def test_of_many_failures_some_are_listed_and_all_are_counted(approved, path, monkeypatch):
+    monkeypatch.setattr(exportruns, "LISTED", 1)
+    Card.objects.filter(pk__in=list(Card.objects.values_list("pk", flat=True)[:3])).update(
+        status=Card.Status.ERASED, erased_at=timezone.now()
+    )
+    code, said = export(approved, path, "--format", "json")
+    report = json.loads(said.partition("Some cards")[0])
+    assert (code, report["failures"], len(report["failed"])) == (2, 3, 1)
+    approved.refresh_from_db()
+    assert (approved.counts["failures"], len(approved.counts["failed"])) == (3, 1)
+    assert sum("error" in line for line in lines(path)[1:]) == 3
+
+
 def test_a_file_in_which_cards_were_passed_over_is_not_done(approved, path, monkeypatch):
     stopped(monkeypatch, approved, path, after=2)
     with path.open("a") as file:

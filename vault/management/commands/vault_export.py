@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class Command(OperatorCommand):
         path, rate = Path(options["output"]), options["rate"]
         with progress(unit="cards", total=lambda: exports.selected(asked).count()) as seen:
             counts = exportruns.run(asked, path, at_once=rate, progress=seen, spend=Pace(rate).spend)
-        return _report(asked) | {"exported": counts.exported, "failed": counts.failed}
+        return _report(asked) | asdict(counts)
 
     def _write(self, report: dict[str, Any], form: str) -> None:
         if form == "json":
@@ -68,7 +69,6 @@ class Command(OperatorCommand):
             return
         for name, value in report.items():
             if isinstance(value, dict):
-                self.stdout.write(f"{name}: {len(value)}")
                 for token, reason in value.items():
                     self.stdout.write(f"  {token}  {reason}")
             else:
