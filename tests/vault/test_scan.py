@@ -7,6 +7,7 @@ import os
 import random
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
@@ -364,6 +365,31 @@ def test_the_report_holds_no_digits(digits, leaks, tmp_path, capsys):
         call_command("vault_scan", f"--path={tmp_path}")
         raise AssertionError
     assert digits not in capsys.readouterr().out
+
+
+def test_a_file_that_may_not_be_looked_at_is_counted_and_stops_nothing(tmp_path, stray, monkeypatch):
+    closed = tmp_path / f"{stray('file name', 'file')}.txt"
+    closed.write_text("fine")
+    (tmp_path / "z.log").write_text(f"card {stray('log', 'file')}")
+    look = Path.stat
+
+    def stat(path, **options):
+        # As the system says it of what stands in a folder that may be listed and not entered.
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(closed))
+        return look(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", stat)
+        patch.setattr(Path, "open", lambda path, mode: stat(path) and open(path, mode))  # noqa: PTH123, SIM115
+        code, places, counts = scan(f"--path={tmp_path}")
+    assert (code, places, counts["unreadable"]) == (2, [f"{tmp_path}/z.log:1"], 1)
+
+
+def test_no_path_is_not_the_folder_that_somebody_stands_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.log").write_text("fine")
+    assert scan("--path=")[0] == 1
 
 
 # --- Going on ------------------------------------------------------------------------------------------------------
