@@ -218,6 +218,14 @@ def test_what_an_earlier_run_wrote_costs_no_time(approved, path, monkeypatch):
     assert (sum(seen), sum(spent)) == (5, 3)
 
 
+def test_a_file_with_cards_begins_no_export(approved, path):
+    header = exportruns._header(approved, RecipientKey.parse(approved.public_key))
+    path.write_text(f'{json.dumps(header)}\n{{"token":"tok1_0"}}\n')
+    assert export(approved, path)[0] == 1
+    approved.refresh_from_db()
+    assert approved.state == "approved"
+
+
 def test_of_many_failures_some_are_listed_and_all_are_counted(approved, path, monkeypatch):
     monkeypatch.setattr(exportruns, "LISTED", 1)
     Card.objects.filter(pk__in=list(Card.objects.values_list("pk", flat=True)[:3])).update(

@@ -14,6 +14,7 @@ from django.conf import settings as django_settings
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models.signals import post_save
 
 from tests.cards import ALL_NUMBERS, NUMBERS, grouped, with_check_digit
 from tests.factories import make_card, make_order, make_user
@@ -471,6 +472,20 @@ def test_a_scan_that_said_nothing_for_long_is_gone_on_with(three_logs):
     assert scan(f"--path={three_logs}")[2]["resumed"] is True
     with pytest.raises(ScanTakenOver):
         next(first)
+
+
+def test_of_two_that_begin_at_once_none_counts_what_the_other_does(three_logs):
+    def begin_too(instance, *, created, **_):
+        if created and instance.position["owner"]["host"] != "elsewhere":
+            Run.objects.create(operation="scan", position=instance.position | {"owner": {"host": "elsewhere"}})
+
+    post_save.connect(begin_too, sender=Run)
+    try:
+        code, places, _ = scan(f"--path={three_logs}")
+    finally:
+        post_save.disconnect(begin_too, sender=Run)
+    assert (code, places) == (1, [])
+    assert not Incident.objects.exists()
 
 
 def test_a_restart_ends_the_scan_that_runs(three_logs):
