@@ -28,7 +28,7 @@ class Installation:
             **variables,
         }
 
-    def manage(self, *arguments, code=0):
+    def manage(self, *arguments, code=0, **options):
         """What a command printed on stdout; it must end with `code`."""
         done = subprocess.run(
             [sys.executable, "manage.py", *map(str, arguments)],
@@ -36,6 +36,7 @@ class Installation:
             capture_output=True,
             text=True,
             check=False,
+            **options,
         )
         assert done.returncode == code, done.stderr[-2000:]
         return done.stdout

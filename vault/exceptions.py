@@ -265,5 +265,13 @@ class ScanInterrupted(VaultError):
     """The scan could not go on: a database, or a file that it was to read, did not answer."""
 
 
+class ScanRunning(VaultError):
+    """Another scan of the same kind is running, or one was killed elsewhere within ten minutes. Wait, or --restart."""
+
+
+class ScanTakenOver(VaultError):
+    """Another process began this scan anew, so that this one stopped."""
+
+
 class AuditUnavailable(VaultError):
     """The audit log could not be written, so the operation was refused."""

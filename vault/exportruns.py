@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,8 @@ from vault.tokens import Token
 _State: Final = ExportRequest.State
 _VERSION: Final = 1
 _BATCH: Final = 100
+#: So many failures are kept by token: each takes memory, and a place in one row of SQL.
+LISTED: Final = 1_000
 _STARTED: Final = "An approved export of cards is being run."
 # What is wrong with one card, and stops no other.
 _REASONS: Final[dict[type[Exception], str]] = {
@@ -39,32 +40,37 @@ class Counts:
     """What stands in the file: how many cards, and why which are not among them."""
 
     exported: int = 0
+    failures: int = 0
+    #: The first of them by token. All stand in the file.
     failed: dict[str, str] = field(default_factory=dict)
 
     def add(self, entry: dict[str, Any]) -> None:
         """Count one line of the file."""
-        if "error" in entry:
-            self.failed[str(entry["token"])] = str(entry["error"])
-        else:
+        if "error" not in entry:
             self.exported += 1
+            return
+        self.failures += 1
+        if len(self.failed) < LISTED:
+            self.failed[str(entry["token"])] = str(entry["error"])
 
     @property
     def total(self) -> int:
-        return self.exported + len(self.failed)
+        return self.exported + self.failures
 
 
 def run(
     asked: ExportRequest,
     path: Path,
     *,
-    rate: int | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    at_once: int | None = None,
     progress: Callable[[int], object] = int,
+    spend: Callable[[int], object] = int,
 ) -> Counts:
     """Write every card of the request into the file at `path`, or go on where it was stopped.
 
-    Cards that cannot be opened stand there with the reason instead of an envelope. `rate` is cards a second at most;
-    `progress` is told how many more are done.
+    Cards that cannot be opened stand there with the reason instead of an envelope. No more than `at_once` are
+    opened in one batch. `progress` is told how many more are
+    done, those of earlier runs included; `spend` those of each batch, and may wait.
 
     Raises `AccessDenied` with the reason if the request may not be run, `ForeignExportFile`, `ExportFileInUse`,
     `ExportFileUnwritable`, `AuditUnavailable`, `VaultSealed`, `VaultUnavailable`: another call goes on.
@@ -82,16 +88,14 @@ def run(
             counts, last = _claim(asked, key, journal)
             progress(counts.total)
             alarms.sound("export.started", _STARTED, **exports.about_of(asked), done=counts.total)
-            for entries in _entries(asked, key, after=last, size=min(_BATCH, rate or _BATCH)):
-                started = time.monotonic()
+            for entries in _entries(asked, key, after=last, size=min(_BATCH, at_once or _BATCH)):
                 journal.append(entries)
                 for entry in entries:
                     counts.add(entry)
                 progress(len(entries))
-                if rate:
-                    sleep(max(0.0, len(entries) / rate - (time.monotonic() - started)))
+                spend(len(entries))
             _finish(asked, counts)
-        outcome |= {"exported": counts.exported, "failed": len(counts.failed)}
+        outcome |= {"exported": counts.exported, "failed": counts.failures}
     return counts
 
 
@@ -169,7 +173,10 @@ def _entry(card: Card, pan: PAN | str, key: RecipientKey) -> dict[str, Any]:
 
 
 def _finish(asked: ExportRequest, counts: Counts) -> None:
-    written = asked.counts | {"exported": counts.exported, "failed": counts.failed}
+    """Say that all is done. Raises `ForeignExportFile` if the file was changed, so that cards were passed over."""
+    if counts.total != exports.selected(asked).count():
+        raise ForeignExportFile
+    written = asked.counts | asdict(counts)
     running = ExportRequest.objects.filter(pk=asked.pk, state=_State.RUNNING)
     running.update(state=_State.DONE, counts=written, finished_at=timezone.now())
     asked.refresh_from_db()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Any, BinaryIO, Final
 
 from vault.exceptions import ExportFileInUse, ExportFileUnwritable, ForeignExportFile
 
-_MODE: Final = 0o600
 # A card takes about 2,000 bytes under the largest key.
 _MAX_LINE: Final = 100_000
 
@@ -92,9 +92,10 @@ def create(path: Path, header: dict[str, Any]) -> bool:
 
     Raises `ExportFileUnwritable`.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+        # Under a name of its own: what a killed process left must be in nobody's way.
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        draft = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(_written(header))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 
 def silent(things: int) -> None:
@@ -11,19 +12,31 @@ def silent(things: int) -> None:
 
 
 class Pace:
-    """Holds those who call it to a number of things in a second, all of them together; None and 0 are no limit."""
+    """Keeps those who call it, all of them together, to at most so many in a second; None and 0 are no limit.
 
-    def __init__(self, rate: float | None) -> None:
-        self._rate = rate
+    Lost time is not made up for in a burst.
+    """
+
+    def __init__(
+        self,
+        per_second: float | None,
+        *,
+        clock: Callable[[], float] | None = None,
+        sleep: Callable[[float], None] | None = None,
+    ) -> None:
+        self._per_second = per_second
+        self._clock = clock or time.monotonic
+        self._sleep = sleep or time.sleep
         self._lock = threading.Lock()
-        self._next = time.monotonic()
+        self._due = self._clock()
 
-    def wait(self, things: int) -> None:
-        """Return when that many things may be over."""
-        if not self._rate:
+    def spend(self, count: int) -> None:
+        """Wait until `count` more are due."""
+        if not self._per_second:
             return
+        cost = count / self._per_second
         with self._lock:
-            # What was not used up is not saved up.
-            self._next = max(self._next, time.monotonic()) + things / self._rate
-            pause = self._next - time.monotonic()
-        time.sleep(max(0.0, pause))
+            self._due = max(self._due, self._clock() - cost) + cost
+            ahead = self._due - self._clock()
+        if ahead > 0:
+            self._sleep(ahead)

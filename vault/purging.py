@@ -71,7 +71,7 @@ def purge(
             else:
                 purged.in_use += 1
             progress(1)
-            pace.wait(1)
+            pace.spend(1)
         outcome.update({"cards": purged.erased, "dated": purged.dated, "finished": purged.finished})
     return purged
 
@@ -116,7 +116,7 @@ def _forgotten(pace: Pace, progress: Callable[[int], object]) -> dict[str, int]:
         found += sum(finding.code in _FORGOTTEN for finding in check_items(page.items, opens=False))
         seen, last = seen + len(page.items), page.last
         progress(len(page.items))
-        pace.wait(len(page.items))
+        pace.spend(len(page.items))
         if not last:
             return {"items": seen, "items_of_no_card": found}
 

@@ -147,7 +147,7 @@ def stopped(monkeypatch, approved, path, *, after):
 
     monkeypatch.setattr(exportruns, "_BATCH", 1)
     with pytest.raises(KeyboardInterrupt):
-        exportruns.run(approved, path, rate=1000, sleep=stop)
+        exportruns.run(approved, path, spend=stop)
 
 
 def test_a_stopped_run_goes_on_after_its_last_card(approved, kept, path, monkeypatch):
@@ -206,10 +206,46 @@ def test_an_unreachable_vault_stops_it_and_another_run_goes_on(approved, kept, p
 
 
 def test_the_rate_is_kept(approved, path):
-    pauses = []
-    exportruns.run(approved, path, rate=2, sleep=pauses.append)
-    assert len(pauses) == 3
-    assert 0.5 < pauses[0] <= 1
+    spent = []
+    exportruns.run(approved, path, at_once=2, spend=spent.append)
+    assert spent == [2, 2, 1]
+
+
+def test_what_an_earlier_run_wrote_costs_no_time(approved, path, monkeypatch):
+    stopped(monkeypatch, approved, path, after=2)
+    spent, seen = [], []
+    exportruns.run(approved, path, spend=spent.append, progress=seen.append)
+    assert (sum(seen), sum(spent)) == (5, 3)
+
+
+def test_a_file_with_cards_begins_no_export(approved, path):
+    header = exportruns._header(approved, RecipientKey.parse(approved.public_key))
+    path.write_text(f'{json.dumps(header)}\n{{"token":"tok1_0"}}\n')
+    assert export(approved, path)[0] == 1
+    approved.refresh_from_db()
+    assert approved.state == "approved"
+
+
+def test_of_many_failures_some_are_listed_and_all_are_counted(approved, path, monkeypatch):
+    monkeypatch.setattr(exportruns, "LISTED", 1)
+    Card.objects.filter(pk__in=list(Card.objects.values_list("pk", flat=True)[:3])).update(
+        status=Card.Status.ERASED, erased_at=timezone.now()
+    )
+    code, said = export(approved, path, "--format", "json")
+    report = json.loads(said.partition("Some cards")[0])
+    assert (code, report["failures"], len(report["failed"])) == (2, 3, 1)
+    approved.refresh_from_db()
+    assert (approved.counts["failures"], len(approved.counts["failed"])) == (3, 1)
+    assert sum("error" in line for line in lines(path)[1:]) == 3
+
+
+def test_a_file_in_which_cards_were_passed_over_is_not_done(approved, path, monkeypatch):
+    stopped(monkeypatch, approved, path, after=2)
+    with path.open("a") as file:
+        file.write('{"token":"tok1_zzzz"}\n')
+    assert export(approved, path)[0] == 1
+    approved.refresh_from_db()
+    assert approved.state == "running"
 
 
 @pytest.mark.parametrize("arguments", [["7000", "--output", "x"], ["1"], ["1", "--output", "x", "--rate", "0"]])

@@ -218,7 +218,7 @@ NOT_RUNNABLE = {
     "state set by hand": (lambda asked: ExportApproval.objects.first().delete(), Refusal.TWO_APPROVALS),
     "approved by the requester": (
         lambda asked: ExportApproval.objects.filter(pk=ExportApproval.objects.first().pk).update(
-            approver=asked.requester
+            approver=requester_with_the_right(asked)
         ),
         Refusal.TWO_APPROVALS,
     ),

@@ -304,6 +304,15 @@ def test_two_at_once_do_not_mix(table, output, monkeypatch):
     assert (inner[0][0], "Another import" in inner[0][2]) == (1, True)
 
 
+@pytest.mark.parametrize("name", ["tokens.jsonl", "tokens.rejects.jsonl", "tokens.jsonl.journal"])
+def test_no_file_is_written_through_a_link(table, output, tmp_path, name):
+    target = tmp_path / "elsewhere"
+    (output.parent / name).symlink_to(target)
+    assert imported(table, output)[0] == 1
+    assert not target.exists()
+    assert not Card.objects.exists()
+
+
 # --- Dry run, rate, progress ----------------------------------------------------------------------------------------
 
 
@@ -324,8 +333,8 @@ def test_a_dry_run_writes_nothing(table, output, leaks, numbers):
 def test_a_rate_is_kept(table, output, monkeypatch):
     pauses = failing(monkeypatch, None, after=1_000_000)
     assert imported(table, output, "--rate=1")[0] == 0
-    # Time stands still while nobody sleeps, so each card waits for those before it as well.
-    assert [round(pause) for pause in pauses] == [1, 2, 3, 4, 5]
+    # One batch for each card. What a slow machine spent is no pause.
+    assert 0 < sum(pauses) <= 1 + 2 + 3 + 4 + 5
 
 
 class Terminal(io.StringIO):

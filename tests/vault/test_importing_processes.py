@@ -1,78 +1,45 @@
 """An import that is killed again and again, as a process of its own; and one of many rows in little memory."""
 
 import json
-import os
 import random
-import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-from django.conf import settings
-from django.db import connections
 
 from tests.cards import CANARY_BIN, NUMBERS, with_check_digit
+from tests.processes import installation, kill_after
 from tests.vault.importing_files import read_lines, read_table, write_csv, write_jsonl
 
 pytestmark = pytest.mark.django_db(transaction=True)
+__all__ = ["installation"]
 
 ROWS = 2000
 # Each of these is no card.
 BAD = frozenset(range(50, ROWS, 97))
 MEGABYTE = 1024 * 1024
 
-is_mysql = settings.DATABASES["default"]["ENGINE"].endswith("mysql")
+
+COUNT = """
+from vault.backend import current_vault
+from vault.models import Card
+pages = current_vault().session.dynamodb().get_paginator("scan").paginate(TableName=current_vault().config.TABLE)
+keys = [item["token"]["S"] for page in pages for item in page["Items"]]
+print(Card.objects.count(), sum(key.startswith("tok1_") for key in keys))
+"""
+PEAK = """
+import resource, sys
+from django.core.management import execute_from_command_line as run
+try:
+    run(["manage.py", "vault_import", sys.argv[1], "--dry-run", "--report=json"])
+except SystemExit:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
 
 
-@pytest.fixture
-def environment(tmp_path):
-    """The environment of processes with a vault and a database of their own: a file, or one on the private server."""
-    environment = {
-        "DJANGO_SETTINGS_MODULE": "billing.settings.local",
-        "DATA_DIR": str(tmp_path),
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "PYTHONWARNINGS": "ignore",
-    }
-    name = f"import_{os.getpid()}"
-    if is_mysql:
-        sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-        server, socket = os.environ["DATABASE_URL"].split("?")
-        environment["DATABASE_URL"] = f"{server.rpartition('/')[0]}/{name}?{socket}"
-    for arguments in (["migrate"], ["migrate", "--database=audit"], ["vault_provision"]):
-        assert manage(environment, *arguments, "--verbosity=0").returncode == 0
-    yield environment
-    if is_mysql:
-        sql(f"DROP DATABASE {name}")
-
-
-def sql(statement):
-    with connections["default"].cursor() as cursor:
-        cursor.execute(statement)
-
-
-def manage(environment, *arguments, **options):
-    command = [sys.executable, "manage.py", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, **options)
-
-
-def start(environment, *arguments, stdin=None):
-    command = [sys.executable, "manage.py", "vault_import", *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def count_cards(environment):
+def count_cards(installation):
     """How many cards SQL knows, and how many the vault has."""
-    script = (
-        "import django; django.setup(); from vault.models import Card; from vault.backend import current_vault as v;"
-        "pages = v().session.dynamodb().get_paginator('scan').paginate(TableName=v().config.TABLE);"
-        "keys = [item['token']['S'] for page in pages for item in page['Items']];"
-        "print('\\n' + str(Card.objects.count()), sum(key.startswith('tok1_') for key in keys))"
-    )
-    result = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    return tuple(map(int, result.stdout.splitlines()[-1].split()))
+    return tuple(map(int, installation.run(COUNT).split()))
 
 
 def settled(journal):
@@ -91,13 +58,11 @@ def kill_now_and_then(begin, journal, *, times):
         while settled(journal) == before and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.005)
-        time.sleep(moments.uniform(0, 0.12))
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, "It was over before it was killed."
+        assert kill_after(process, moments.uniform(0, 0.12)), "It was over before it was killed."
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "stdin"])
-def test_a_killed_import_goes_on_and_has_each_row_once(environment, tmp_path, canary, kind):
+def test_a_killed_import_goes_on_and_has_each_row_once(installation, tmp_path, canary, kind):
     numbers = [with_check_digit(f"{NUMBERS['visa'][0][:8]}{number:07d}") for number in range(ROWS)]
     # One is looked for. More of one BIN would be found in SQLite's file, where BIN and last four stand side by side.
     numbers[700] = canary("import row")
@@ -112,12 +77,11 @@ def test_a_killed_import_goes_on_and_has_each_row_once(environment, tmp_path, ca
 
     def begin():
         with path.open("rb") as stream:
-            return start(environment, *arguments, stdin=stream if kind == "stdin" else None)
+            return installation.start("vault_import", *arguments, stdin=stream if kind == "stdin" else None)
 
     kill_now_and_then(begin, output.with_name(f"{output.name}.journal"), times=5)
     with path.open("rb") as stream:
-        result = manage(environment, "vault_import", *arguments, "--report=json", stdin=stream)
-    assert result.returncode == 2, result.stderr[-2000:]
+        said = installation.manage("vault_import", *arguments, "--report=json", code=2, stdin=stream)
 
     kept = read_table(output) if kind == "csv" else read_lines(output)
     rejects = read_lines(output.with_suffix(".rejects.jsonl"))
@@ -127,15 +91,15 @@ def test_a_killed_import_goes_on_and_has_each_row_once(environment, tmp_path, ca
         (digits[-4:], reference) for number, (digits, _, reference) in enumerate(rows) if number not in BAD
     ]
     assert len({line["token"] for line in kept}) == ROWS - len(BAD)
-    assert count_cards(environment) == (ROWS - len(BAD), ROWS - len(BAD))
+    assert count_cards(installation) == (ROWS - len(BAD), ROWS - len(BAD))
     # Before leaks are looked for: this is the one file that may have digits.
     path.unlink()
-    counts = json.loads(result.stdout)
+    counts = json.loads(said)
     assert (counts["rows"], counts["rejected"]) == (ROWS, len(BAD))
     assert counts["created"] + counts["existing"] == ROWS - len(BAD)
 
 
-def test_memory_does_not_grow_with_the_file(tmp_path):
+def test_memory_does_not_grow_with_the_file(installation, tmp_path):
     path = tmp_path / "many.csv"
     peaks = []
     for count in (500, 50_000):
@@ -145,27 +109,14 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
                 file.write(f"{with_check_digit(f'{CANARY_BIN}{number:07d}')},r{number}\n")
             # A line that would be 30 MB in memory.
             file.write("4" * 30 * MEGABYTE + "\n")
-        peaks.append(peak_of_a_dry_run(path, tmp_path, rows=count + 1))
+        peaks.append(peak_of_a_dry_run(installation, path, rows=count + 1))
     assert peaks[1] < 250 * MEGABYTE
     assert peaks[1] - peaks[0] < 8 * MEGABYTE
 
 
-def peak_of_a_dry_run(path, folder, *, rows):
+def peak_of_a_dry_run(installation, path, *, rows):
     """The most memory, in bytes, that the process had."""
-    environment = {
-        "DJANGO_SETTINGS_MODULE": "billing.settings.local",
-        "DATA_DIR": str(folder),
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "PYTHONWARNINGS": "ignore",
-    }
-    script = (
-        "import resource, sys; from django.core.management import execute_from_command_line as run\n"
-        f"try: run(['manage.py', 'vault_import', {str(path)!r}, '--dry-run', '--report=json'])\n"
-        "except SystemExit: pass\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    )
-    result = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    report, peak = result.stdout.splitlines()
+    process = installation.script(PEAK, path, stdout=subprocess.PIPE, text=True)
+    report, peak = process.communicate()[0].splitlines()
     assert (json.loads(report)["rows"], json.loads(report)["rejected"]) == (rows, 1)
     return int(peak) * 1024

@@ -31,6 +31,20 @@ def test_what_is_there_is_not_replaced(path):
     assert path.read_text() == "precious"
 
 
+def test_a_draft_of_a_killed_process_with_the_same_number_is_in_nobodys_way(tmp_path, monkeypatch):
+    def killed(*_):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.link", killed)
+        patch.setattr("pathlib.Path.unlink", killed)
+        with pytest.raises(SystemExit):
+            journals.create(tmp_path / "out", HEADER)
+    # In a container that begins anew, every process has its old number again.
+    assert journals.create(tmp_path / "out", HEADER)
+    assert (tmp_path / "out").read_text() == '{"version":1}\n'
+
+
 def test_half_a_line_is_dropped_and_the_rest_goes_on(path):
     with path.open("a") as file:
         file.write('{"token":"a"}\n{"token":"b"}\n{"tok')

@@ -3,21 +3,25 @@
 import gzip
 import io
 import json
+import os
 import random
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models.signals import post_save
 
 from tests.cards import ALL_NUMBERS, NUMBERS, grouped, with_check_digit
 from tests.factories import make_card, make_order, make_user
+from vault.exceptions import ScanTakenOver
 from vault.models import AuditEvent, Incident, Run, Stray
 from vault.redaction import contains_pan, find_pans
-from vault.scanning import columns, files, incidents
+from vault.scanning import columns, files, incidents, leases
 from vault.scanning.scan import Scan
 
 pytestmark = pytest.mark.django_db
@@ -364,6 +368,31 @@ def test_the_report_holds_no_digits(digits, leaks, tmp_path, capsys):
     assert digits not in capsys.readouterr().out
 
 
+def test_a_file_that_may_not_be_looked_at_is_counted_and_stops_nothing(tmp_path, stray, monkeypatch):
+    closed = tmp_path / f"{stray('file name', 'file')}.txt"
+    closed.write_text("fine")
+    (tmp_path / "z.log").write_text(f"card {stray('log', 'file')}")
+    look = Path.stat
+
+    def stat(path, **options):
+        # As the system says it of what stands in a folder that may be listed and not entered.
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(closed))
+        return look(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", stat)
+        patch.setattr(Path, "open", lambda path, mode: stat(path) and open(path, mode))  # noqa: PTH123, SIM115
+        code, places, counts = scan(f"--path={tmp_path}")
+    assert (code, places, counts["unreadable"]) == (2, [f"{tmp_path}/z.log:1"], 1)
+
+
+def test_no_path_is_not_the_folder_that_somebody_stands_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.log").write_text("fine")
+    assert scan("--path=")[0] == 1
+
+
 # --- Going on ------------------------------------------------------------------------------------------------------
 
 
@@ -375,7 +404,7 @@ def three_logs(stray, tmp_path):
 
 
 def stopped_after(pages, folder):
-    work = Scan(database=False, paths=[str(folder)], excluded=[], rate=None, writes=True).sightings()
+    work = Scan(database=False, paths=[str(folder)], excluded=[], writes=True).sightings()
     for _ in range(pages):
         next(work)
     work.close()
@@ -399,3 +428,90 @@ def test_a_scan_begins_anew(three_logs, change):
     assert (len(places), counts["resumed"]) == (3, False)
     assert {incident.found for incident in Incident.objects.all()} == {1}
     assert list(Run.objects.order_by("pk").values_list("state", flat=True)) == ["failed", "done"]
+
+
+# --- Two at once ---------------------------------------------------------------------------------------------------
+
+
+def started(folder, **owner):
+    """A scan that read one file and goes on, by the process that `owner` says."""
+    work = Scan(database=False, paths=[str(folder)], excluded=[], writes=True)
+    work._owner |= owner
+    pages = work.sightings()
+    next(pages)
+    return pages
+
+
+HOLDERS = {
+    "process of this host": (lambda: {"pid": os.getppid()}, True),
+    "process of another host": (lambda: {"host": "elsewhere"}, True),
+    "dead process of this host": (lambda: {"pid": 2**22 + 1}, False),
+    "earlier process of the same number": (lambda: {"pid": os.getpid()}, False),
+}
+
+
+@pytest.mark.parametrize(("owner", "is_held"), HOLDERS.values(), ids=HOLDERS)
+def test_a_second_scan_is_refused_as_long_as_the_first_may_be_alive(three_logs, owner, is_held):
+    first = started(three_logs, **owner())
+    code, places, _ = scan(f"--path={three_logs}")
+    assert (code, len(places)) == ((1, 0) if is_held else (2, 2))
+    assert Run.objects.get().state == ("running" if is_held else "done")
+    if is_held:
+        # It was not disturbed.
+        assert len(list(first)) == 2
+        assert {incident.found for incident in Incident.objects.all()} == {1}
+    else:
+        with pytest.raises(ScanTakenOver):
+            next(first)
+        assert Run.objects.get().counts["found"] == 3
+
+
+def test_a_scan_that_said_nothing_for_long_is_gone_on_with(three_logs):
+    first = started(three_logs, host="elsewhere")
+    Run.objects.update(updated_at=Run.objects.get().updated_at - leases.LEASE)
+    assert scan(f"--path={three_logs}")[2]["resumed"] is True
+    with pytest.raises(ScanTakenOver):
+        next(first)
+
+
+def test_of_two_that_begin_at_once_none_counts_what_the_other_does(three_logs):
+    def begin_too(instance, *, created, **_):
+        if created and instance.position["owner"]["host"] != "elsewhere":
+            Run.objects.create(operation="scan", position=instance.position | {"owner": {"host": "elsewhere"}})
+
+    post_save.connect(begin_too, sender=Run)
+    try:
+        code, places, _ = scan(f"--path={three_logs}")
+    finally:
+        post_save.disconnect(begin_too, sender=Run)
+    assert (code, places) == (1, [])
+    assert not Incident.objects.exists()
+
+
+def test_a_restart_ends_the_scan_that_runs(three_logs):
+    first = started(three_logs, host="elsewhere")
+    code, places, _ = scan(f"--path={three_logs}", "--restart")
+    assert (code, len(places)) == (2, 3)
+    with pytest.raises(ScanTakenOver):
+        next(first)
+    assert {incident.found for incident in Incident.objects.all()} == {1}
+    assert list(Run.objects.order_by("pk").values_list("state", flat=True)) == ["failed", "done"]
+
+
+def test_a_scan_of_the_database_and_one_of_files_run_side_by_side(three_logs):
+    first = started(three_logs, host="elsewhere")
+    assert scan("--database", "--exclude=vault_*")[0] == 0
+    assert len(list(first)) == 2
+
+
+def test_a_slow_scan_says_that_it_is_alive(three_logs, monkeypatch):
+    work = Scan(database=False, paths=[str(three_logs)], excluded=[], writes=True)
+    pages = work.sightings()
+    next(pages)
+    Run.objects.update(updated_at=Run.objects.get().updated_at - leases.LEASE)
+    naps = []
+    monkeypatch.setattr("time.sleep", naps.append)
+    work.rest(150)
+    assert naps == [60, 60, 30]
+    assert leases.timezone.now() - Run.objects.get().updated_at < leases.LEASE
+    pages.close()

@@ -35,7 +35,7 @@ _READ: Final = require_http_methods(["GET", "HEAD", "POST"])
 
 @admin.register(ExportRequest)
 class ExportRequestAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
-    list_display = ("pk", "recipient", "state_now", "key_thumbprint", "purpose", "ticket", "requester", "created_at")
+    list_display = ("number", "recipient", "state_now", "purpose", "ticket", "requested")
     list_filter = ("state", "purpose", "created_at")
     list_select_related = ("requester",)
     search_fields = ("=ticket", "=requester__username", "=key_thumbprint")
@@ -47,7 +47,16 @@ class ExportRequestAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):
     class Media:
         css = {"all": ["vault/admin.css"]}
 
-    @admin.display(description=_("state"))
+    # What `vault_export` is told.
+    @admin.display(description=_("number"), ordering="pk")
+    def number(self, asked: ExportRequest) -> int:
+        return asked.pk
+
+    @admin.display(description=_("requested"), ordering="created_at")
+    def requested(self, asked: ExportRequest) -> str:
+        return f"{asked.requester}, {asked.created_at:%Y-%m-%d %H:%M}"
+
+    @admin.display(description=_("state"), ordering="state")
     def state_now(self, asked: ExportRequest) -> str:
         return _state(asked)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
@@ -15,8 +14,6 @@ from vault.backend import current_vault
 from vault.exceptions import RecordTampered
 from vault.pan import PAN
 
-# The store has no look-up of many numbers, and each of one is a request: a few at once.
-_LOOKUPS_AT_ONCE: Final = 8
 _TAMPERED: Final = "A stored card failed its integrity check while card numbers were compared with it."
 
 
@@ -89,9 +86,8 @@ def _tokens_of(pans: Iterable[PAN]) -> dict[PAN, str | None]:
     if not wanted:
         return {}
     try:
-        with audited("find", cards=len(wanted)) as outcome, ThreadPoolExecutor(_LOOKUPS_AT_ONCE) as pool:
-            # Unwrapping the key of the fingerprints is an event, and events are written by this thread.
-            found = list(pool.map(current_vault().store.find, wanted))
+        with audited("find", cards=len(wanted)) as outcome:
+            found = current_vault().store.find_many(wanted)
             outcome["tokens"] = [token.text for token in found if token]
     except RecordTampered:
         alarms.sound("card.tampered", _TAMPERED)

@@ -51,7 +51,6 @@ def run(
     mode: Mode,
     *,
     batch: int = 200,
-    rate: float | None = None,
     listed: int = 1000,
     progress: Callable[[int], Any] | None = None,
     sleep: Callable[[float], None] = time.sleep,
@@ -61,7 +60,7 @@ def run(
     Each batch is complete when the next begins: whatever ends the run, another run does what is left. A deadlock or a
     lock time-out is tried again three times, a vault that does not answer five times.
 
-    :param rate: at most so many rows a second
+    :param progress: is told after each batch how many rows it had
 
     Raises `AdoptionRefused`, `VaultError`, and what the database raises.
     """
@@ -71,7 +70,7 @@ def run(
         columns.require_nullable()
     report = Report(listed)
     with _audited(columns, mode) as outcome:
-        for verdicts in _batches(columns, mode, size=batch, rate=rate, sleep=sleep):
+        for verdicts in _batches(columns, mode, size=batch, sleep=sleep):
             report.add(verdicts)
             if progress:
                 progress(len(verdicts))
@@ -85,12 +84,9 @@ def _audited(columns: Columns, mode: Mode) -> AbstractContextManager[dict[str, A
     return audited("adopt", subject=str(columns), mode=mode.value, into=columns.new.name, database=columns.alias)
 
 
-def _batches(
-    columns: Columns, mode: Mode, *, size: int, rate: float | None, sleep: Callable[[float], None]
-) -> Iterator[list[Verdict]]:
+def _batches(columns: Columns, mode: Mode, *, size: int, sleep: Callable[[float], None]) -> Iterator[list[Verdict]]:
     after: Any = None
     while True:
-        started = time.monotonic()
         # Read anew at each attempt: what another attempt did, or somebody else, is seen.
         verdicts = _persistently(partial(_batch, columns, mode, after=after, size=size), sleep=sleep)
         if not verdicts:
@@ -98,8 +94,6 @@ def _batches(
         yield verdicts
         after = verdicts[-1][0].pk
         _replace_lost_connections()
-        if rate:
-            sleep(max(0.0, len(verdicts) / rate - (time.monotonic() - started)))
 
 
 def _batch(columns: Columns, mode: Mode, *, after: Any, size: int) -> list[Verdict]:

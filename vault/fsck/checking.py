@@ -125,7 +125,7 @@ class Check:
             after = page.last or _DONE
             self._settle(page.findings, stage=stage, seen=page.seen, after=after)
             self._progress(page.seen)
-            self._pace.wait(page.seen)
+            self._pace.spend(page.seen)
 
     def _settle(
         self, findings: Sequence[Finding], *, stage: Stage | None = None, seen: int = 0, after: str = ""

@@ -186,7 +186,8 @@ class Journal:
 
 def _opened(path: Path) -> BinaryIO:
     """A file to read and to write, made if it is not there; nobody else may read it."""
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    # Not through a link that somebody laid there.
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b")
 
 
 def _cut(file: BinaryIO, size: int) -> None:

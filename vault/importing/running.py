@@ -25,29 +25,27 @@ def run(
     rows: Iterable[_Row],
     journal: Journal,
     *,
-    rate: int | None = None,
-    advanced: Callable[[int], None],
+    at_once: int | None = None,
+    advanced: Callable[[int, int], object],
 ) -> None:
     """Keep the card of every row and settle it in the journal.
 
     Raises `VaultError`, `OSError`, `django.db.Error` and whatever `rows` does; all rows before are settled then.
 
-    :param rate: the most cards a second
-    :param advanced: is told after each batch how many rows it had
+    :param at_once: no more rows than this in one batch
+    :param advanced: is told after each batch how many rows it had, and how many cards
     """
-    pace = _Pace(rate)
-    for batch in _batches(rows, min(BATCH, rate or BATCH)):
+    for batch in _batches(rows, min(BATCH, at_once or BATCH)):
         cards = [each for each in batch if isinstance(each, ImportRow)]
         kept = _keep(cards) if cards else []
         journal.settle(batch[-1].row, kept, [each for each in batch if isinstance(each, Reject)])
-        advanced(len(batch))
-        pace.wait(len(cards))
+        advanced(len(batch), len(cards))
         _renew_connections()
     journal.finish()
 
 
-def check(rows: Iterable[_Row], *, noticed: Callable[[Reject], None], advanced: Callable[[int], None]) -> Counts:
-    """Judge every row and keep none. `noticed` is told of each reject."""
+def check(rows: Iterable[_Row], *, noticed: Callable[[Reject], None], advanced: Callable[[int, int], object]) -> Counts:
+    """Judge every row and keep none. `noticed` is told of each reject, `advanced` as by `run`."""
     counts = Counts()
     for batch in _batches(rows, BATCH):
         rejects = [each for each in batch if isinstance(each, Reject)]
@@ -55,7 +53,7 @@ def check(rows: Iterable[_Row], *, noticed: Callable[[Reject], None], advanced: 
             noticed(reject)
         counts.rows += len(batch)
         counts.rejected += len(rejects)
-        advanced(len(batch))
+        advanced(len(batch), len(batch) - len(rejects))
     return counts
 
 
@@ -81,21 +79,6 @@ def _renew_connections() -> None:
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
-
-
-class _Pace:
-    """Waits, so that no more than `rate` cards went by in any second since the start."""
-
-    def __init__(self, rate: int | None) -> None:
-        self._rate = rate
-        self._due = time.monotonic()
-
-    def wait(self, cards: int) -> None:
-        if self._rate:
-            # Time that was lost is not made up for: it would be a burst.
-            self._due = max(self._due, time.monotonic() - cards / self._rate) + cards / self._rate
-            if (left := self._due - time.monotonic()) > 0:
-                time.sleep(left)
 
 
 def _batches(rows: Iterable[_Row], size: int) -> Iterator[list[_Row]]:

@@ -68,13 +68,15 @@ def decide(incident: Incident, act: Act, *, actor: Actor | None, note: str) -> N
     with audited(f"incident.{act.value}", actor=actor, **_about(incident)) as outcome, transaction.atomic():
         policy.authorize(actor, Right.WORK_INCIDENTS)
         _require_text(note)
-        if act is Act.CLEAN and incident.state in states and _look(incident).there:
+        # The lock comes first: what a scan files is filed before, and looked at, or after, and opens it again.
+        now = Incident.objects.select_for_update().get(pk=incident.pk)
+        if now.state not in states:
+            raise AccessDenied(Refusal.INCIDENT_STATE)
+        if act is Act.CLEAN and _look(now).there:
             raise AccessDenied(Refusal.STILL_THERE)
-        changed = Incident.objects.filter(pk=incident.pk, state__in=states).update(
+        Incident.objects.filter(pk=now.pk).update(
             state=state, note=note, decided_by=actor, decided_at=timezone.now(), found_when_decided=F("found")
         )
-        if not changed:
-            raise AccessDenied(Refusal.INCIDENT_STATE)
         outcome["reason"] = note
 
 
@@ -116,5 +118,5 @@ def _about(incident: Incident) -> dict[str, Any]:
 
 
 def _require_text(note: str) -> None:
-    if not note or len(note) > TEXT_LENGTH or contains_pan(note):
+    if not note.strip() or len(note) > TEXT_LENGTH or contains_pan(note):
         raise AccessDenied(Refusal.NOTE)

@@ -90,6 +90,9 @@ def files(paths: Sequence[str], excluded: Sequence[str] = ()) -> Iterator[File]:
             root = Path(path).resolve(strict=True)
         except OSError:
             raise ScanInterrupted from None
+        if not path:
+            # Such as an empty variable: not everything below where somebody stands.
+            raise ScanInterrupted
         yield from _below(root, excluded)
 
 
@@ -102,19 +105,18 @@ def decoded(content: bytes) -> str:
 def _below(path: Path, excluded: Sequence[str]) -> Iterator[File]:
     if any(fnmatchcase(name, pattern) for name in (path.name, str(path)) for pattern in excluded):
         return
-    if path.is_dir():
-        try:
-            inside = sorted(path.iterdir())
-        except OSError:
-            # Whoever tries to read it will say so.
-            yield File(str(path))
-            return
-        for each in inside:
-            if not (each.is_symlink() and each.is_dir()):
-                yield from _below(each, excluded)
-    # A pipe or a device would be waited for.
-    elif path.is_file():
+    try:
+        is_folder, is_file, is_link = path.is_dir(), path.is_file(), path.is_symlink()
+        inside = sorted(path.iterdir()) if is_folder and not is_link else []
+    except OSError:
+        # Whoever tries to read it will say so.
         yield File(str(path))
+        return
+    # A pipe or a device would be waited for.
+    if is_file:
+        yield File(str(path))
+    for each in inside:
+        yield from _below(each, excluded)
 
 
 def _opened(path: str, stack: ExitStack) -> io.TextIOWrapper | None:

@@ -7,6 +7,7 @@ from django.db import connection
 
 from tests.factories import make_card, make_order, make_user
 from tests.vault.admin.visitors import sign, signed_in
+from vault.exceptions import AccessDenied, Refusal
 from vault.models import AuditEvent, Incident, Run, Stray
 from vault.scanning import decisions, incidents
 from vault.scanning.decisions import Act
@@ -40,7 +41,7 @@ def worker():
 
 
 def scan():
-    list(Scan(database=True, paths=[], excluded=[], rate=None, writes=True).sightings())
+    list(Scan(database=True, paths=[], excluded=[], writes=True).sightings())
 
 
 def clean(order):
@@ -160,6 +161,20 @@ def test_what_is_still_there_is_not_cleaned_up(incident, order, worker):
     assert Stray.objects.get().gone_at
 
 
+def test_what_another_scan_opened_meanwhile_is_looked_at_too(incident, worker):
+    seen_before = Incident.objects.get()
+    seen_before.state = "false"
+    with pytest.raises(AccessDenied) as caught:
+        decisions.decide(seen_before, Act.CLEAN, actor=worker, note=NOTE)
+    assert caught.value.reason is Refusal.STILL_THERE
+    assert Incident.objects.get().state == "open"
+
+
+def test_a_note_of_spaces_is_none(incident, worker):
+    with pytest.raises(AccessDenied):
+        decisions.decide(incident, Act.CONFIRM, actor=worker, note=" \t ")
+
+
 def test_checking_again_says_what_is_left(incident, order, worker):
     client = signed_in(worker)
     answer = client.post(act_on(incident, "check"), follow=True)
@@ -193,7 +208,7 @@ def test_a_file_is_closed_on_the_word_of_who_looked(worker, leaks, canary, tmp_p
     digits = canary("log")
     leaks.allow("log", sink="file", reason="planted for the scan to find")
     (tmp_path / "log").write_text(digits)
-    list(Scan(database=False, paths=[str(tmp_path)], excluded=[], rate=None, writes=True).sightings())
+    list(Scan(database=False, paths=[str(tmp_path)], excluded=[], writes=True).sightings())
     found = Incident.objects.get()
     assert decisions.check(found, actor=worker) == decisions.Checked(there=0, gone=0, unknown=1)
     decisions.decide(found, Act.CLEAN, actor=worker, note=NOTE)

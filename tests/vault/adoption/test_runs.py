@@ -192,18 +192,19 @@ def test_a_row_that_somebody_has_locked_is_waited_for(before, columns, pauses):
 def test_a_rate_is_kept(before, columns, pauses):
     for _ in range(4):
         before.row()
-    run(columns, Mode.ADOPT, batch=2, rate=1, sleep=pauses.append)
-    assert [round(pause) for pause in pauses] == [2, 2]
+    spent = []
+    run(columns, Mode.ADOPT, batch=2, progress=spent.append)
+    assert (spent, pauses) == ([2, 2], [])
 
 
 def test_a_tampered_fingerprint_item_alarms(before, columns, monkeypatch):
     before.row()
     run(columns, Mode.ADOPT)
 
-    def tampered(self, pan):
+    def tampered(self, pans):
         raise RecordTampered
 
-    monkeypatch.setattr(CardStore, "find", tampered)
+    monkeypatch.setattr(CardStore, "find_many", tampered)
     with pytest.raises(RecordTampered):
         run(columns, Mode.CHECK)
     assert AuditEvent.objects.filter(operation="card.tampered", is_alarm=True).count() == 1

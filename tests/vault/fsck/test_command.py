@@ -12,7 +12,6 @@ from vault.audit.warrants import CARD_OPERATIONS
 from vault.fsck import checking
 from vault.fsck.items import OPERATION
 from vault.models import AuditEvent, Card, Run
-from vault.pace import Pace
 from vault.pan import PAN
 
 pytestmark = pytest.mark.django_db
@@ -135,14 +134,3 @@ def test_segments_together_see_every_item_once(vault, capsys, tmp_path):
 def test_impossible_numbers_are_refused(arguments):
     with pytest.raises(CommandError):
         call_command("vault_fsck", *arguments)
-
-
-def test_nobody_goes_faster_than_allowed(monkeypatch):
-    pauses = []
-    monkeypatch.setattr("time.sleep", pauses.append)
-    pace = Pace(10)
-    for _ in range(3):
-        pace.wait(5)
-    assert sum(pauses) >= 0.5 + 1.0 + 1.4
-    Pace(0).wait(10**9)
-    assert len(pauses) == 3

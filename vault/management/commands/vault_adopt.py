@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from vault.adoption import AdoptionRefused, Columns, Mode, Report, State, run
 from vault.exceptions import VaultError
+from vault.management.operators import OperatorCommand
+from vault.management.progress import progress
+from vault.pace import Pace
 from vault.stdout import taken
 
 _LEFT: Final = "Rows are left."
@@ -31,7 +32,7 @@ _SENTENCES: Final = {
 }
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Turn a column of plain card numbers into a PANField, while the application runs; see docs/adopt.md. Ends with "
         "0 if nothing is left, 2 if rows are left, 1 if it could not go on. Run it again as often as you like."
@@ -69,15 +70,14 @@ class Command(BaseCommand):
         mode = options["mode"]
         try:
             columns = Columns.named(options["column"], options["to"], alias=options["database"])
-            with _progress(columns, mode) as progress:
-                return run(
-                    columns,
-                    mode,
-                    batch=options["batch"],
-                    rate=options["rate"],
-                    listed=options["list"],
-                    progress=progress,
-                )
+            pace = Pace(options["rate"])
+            with progress(unit="rows", total=partial(columns.count, waiting=mode.is_of_waiting_rows)) as seen:
+
+                def advance(rows: int) -> None:
+                    seen(rows)
+                    pace.spend(rows)
+
+                return run(columns, mode, batch=options["batch"], listed=options["list"], progress=advance)
         except AdoptionRefused as error:
             raise CommandError(str(error)) from None
         except VaultError as error:
@@ -98,15 +98,3 @@ class Command(BaseCommand):
     def _json(self, report: Report) -> None:
         findings = [{"pk": each.pk, "state": each.state.value, "reason": each.reason} for each in report.findings]
         self.stdout.write(json.dumps({"counts": report.exported(), "left": report.left, "rows": findings}, indent=2))
-
-
-@contextmanager
-def _progress(columns: Columns, mode: Mode) -> Iterator[Callable[[int], Any] | None]:
-    """A bar with the time that is left, on a terminal; elsewhere nothing, and no counting of rows beforehand."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=columns.count(waiting=mode.is_of_waiting_rows), unit="row", file=sys.stderr) as bar:
-        yield bar.update

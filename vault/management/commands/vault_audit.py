@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.timezone import is_naive, make_aware
 
@@ -18,6 +18,7 @@ from vault.audit.chain import EXPORTED
 from vault.audit.verification import Verification, export, seal, verify, verify_export
 from vault.backend import current_vault
 from vault.exceptions import RecordTampered, VaultError
+from vault.management.operators import OperatorCommand
 from vault.models import AuditEvent
 from vault.stdout import taken
 
@@ -27,7 +28,7 @@ _NO_EXPORT: Final = "This is not an export of the audit log."
 _SHOWN: Final = 20
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Prove that the audit log is as it was written, seal it, or hand it out. Exit 2 if it was changed."
 
     def add_arguments(self, parser: CommandParser) -> None:

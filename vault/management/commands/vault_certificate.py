@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from vault.audit import audited
 from vault.backend import current_vault
 from vault.evidence import MEMBERS, prove
 from vault.exceptions import RecordTampered, VaultError
+from vault.management.operators import OperatorCommand
 from vault.stdout import taken
 
 _INVALID: Final = "The certificate is not what was signed."
@@ -19,7 +20,7 @@ _OTHER_KEY: Final = "The certificate names a key that is not this vault's. If yo
 _LONGEST: Final = 100_000
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Prove an erasure certificate, by asking KMS. Ends with 0 if it is valid, 2 if it is not, 1 if that could not "
         "be found out."

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from vault.backend import current_vault
 from vault.diagnosis import Finding, diagnose
+from vault.management.operators import OperatorCommand
 from vault.stdout import taken
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Send one made-up card through the vault and back, and say what is wrong if it does not arrive."
 
     def handle(self, *args: Any, **options: Any) -> None:

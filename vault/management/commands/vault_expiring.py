@@ -4,9 +4,10 @@ import json
 from datetime import timedelta
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from vault.management.operators import OperatorCommand
 from vault.models import Card
 from vault.stdout import taken
 
@@ -14,7 +15,7 @@ _CHUNK: Final = 2_000
 _LONGEST: Final = 36_500
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "List the cards on file that have expired or will within so many days, the earliest first. Asks SQL alone."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import json
-import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
+from django.core.management.base import CommandError, CommandParser
 
 from vault import exportruns, exports
 from vault.audit import record
 from vault.exceptions import AccessDenied, VaultError
-from vault.exportruns import Counts
+from vault.management.operators import OperatorCommand
+from vault.management.progress import progress
 from vault.models import Card, ExportRequest
+from vault.pace import Pace
 from vault.stdout import taken
 
 _INCOMPLETE = "Some cards could not be exported."
@@ -21,7 +22,7 @@ _RATE = "The rate must be above zero."
 _OUTPUT = "Name the file: --output FILE."
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Run an approved export request: seal its cards to the recipient's key, into one file. Started again after a "
         "stop it goes on. Ends with 0 if it is done, 2 if some cards could not be exported, 1 if it could not go on."
@@ -58,10 +59,10 @@ class Command(BaseCommand):
         return _report(asked) | {"cards": cards.count(), "erased": erased}
 
     def _run(self, asked: ExportRequest, options: dict[str, Any]) -> dict[str, Any]:
-        total = exports.selected(asked).count()
-        with tqdm(total=total, unit=" cards", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
-            counts: Counts = exportruns.run(asked, Path(options["output"]), rate=options["rate"], progress=bar.update)
-        return _report(asked) | {"exported": counts.exported, "failed": counts.failed}
+        path, rate = Path(options["output"]), options["rate"]
+        with progress(unit="cards", total=lambda: exports.selected(asked).count()) as seen:
+            counts = exportruns.run(asked, path, at_once=rate, progress=seen, spend=Pace(rate).spend)
+        return _report(asked) | asdict(counts)
 
     def _write(self, report: dict[str, Any], form: str) -> None:
         if form == "json":
@@ -69,7 +70,6 @@ class Command(BaseCommand):
             return
         for name, value in report.items():
             if isinstance(value, dict):
-                self.stdout.write(f"{name}: {len(value)}")
                 for token, reason in value.items():
                     self.stdout.write(f"  {token}  {reason}")
             else:

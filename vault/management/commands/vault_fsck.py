@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from vault.audit import audited
 from vault.backend import current_vault
 from vault.exceptions import VaultError
 from vault.fsck.checking import Check, Options
 from vault.fsck.findings import Finding
+from vault.management.operators import OperatorCommand
 from vault.management.progress import progress
 from vault.stdout import taken
 
@@ -18,7 +19,7 @@ _LEFT: Final = "The two stores do not agree."
 _LISTED: Final = 10_000
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Prove that the items in DynamoDB, the rows in SQL and what refers to them agree; safe beside live traffic. "
         "Ends with 0 if they do or everything was repaired, 2 if something is left, 1 if it could not be found out."

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseError
 
 from vault.audit import audited
@@ -23,6 +23,9 @@ from vault.importing.reading import CSVFile, JSONLinesFile, Lines, RowFile
 from vault.importing.refusals import FileRefused
 from vault.importing.rows import Reject
 from vault.importing.running import check, run
+from vault.management.operators import OperatorCommand
+from vault.management.progress import progress
+from vault.pace import Pace
 from vault.redaction import contains_pan
 from vault.stdout import taken
 
@@ -38,7 +41,7 @@ _INTERRUPTED: Final = "Interrupted."
 _AGAIN: Final = "Rows up to {} are settled. Run the same command again to go on."
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Keep the cards of a CSV or JSON lines file and write their tokens. Can be killed and run again. Ends with 0 "
         "if all rows were kept, 2 if some were rejected, 1 if it could not go on."
@@ -92,7 +95,7 @@ class Command(BaseCommand):
         with _sentences(), _opened(options["file"]) as stream:
             lines = Lines(stream)
             file = _row_file(lines, options)
-            with _progress(lines, _size(stream)) as advanced:
+            with _progress(lines, _size(stream), Pace(None)) as advanced:
                 counts = check(file.rows(), noticed=notice, advanced=advanced)
         if counts.rejected > _SHOWN:
             self.stderr.write(f"and {counts.rejected - _SHOWN} more")
@@ -117,14 +120,14 @@ class Command(BaseCommand):
         self._report(options, journal.counts, time.monotonic() - started)
 
     def _run(self, file: RowFile, journal: Journal, lines: Lines, size: int | None, options: dict[str, Any]) -> None:
-        name = options["output"].name
+        name, rate = options["output"].name, options["rate"]
         try:
             with (
                 _events(options["events"]),
                 audited("import", subject=name, after_row=journal.row) as outcome,
-                _progress(lines, size) as advanced,
+                _progress(lines, size, Pace(rate)) as advanced,
             ):
-                run(file.rows(after=journal.row), journal, rate=options["rate"], advanced=advanced)
+                run(file.rows(after=journal.row), journal, at_once=rate, advanced=advanced)
                 outcome.update(asdict(journal.counts))
         except BaseException:
             self.stderr.write(_AGAIN.format(journal.row))
@@ -175,26 +178,18 @@ def _events(path: Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(lines: Lines, size: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error if that is a terminal; else nothing."""
-    if not sys.stderr.isatty():
-        yield _ignored
-        return
-    from tqdm import tqdm
+def _progress(lines: Lines, size: int | None, pace: Pace) -> Iterator[Callable[[int, int], None]]:
+    done = 0
+    with progress(unit="rows") as seen:
 
-    with tqdm(unit=" rows", file=sys.stderr, dynamic_ncols=True) as bar:
-
-        def advance(rows: int) -> None:
-            if size:
-                # How many rows there will be is known when all were read; till then they are taken for equally long.
-                bar.total = round((bar.n + rows) * size / lines.bytes_read)
-            bar.update(rows)
+        def advance(rows: int, cards: int) -> None:
+            nonlocal done
+            done += rows
+            # How many rows there will be is known when all were read; till then they are taken for equally long.
+            seen(rows, total=round(done * size / lines.bytes_read) if size else None)
+            pace.spend(cards)
 
         yield advance
-
-
-def _ignored(rows: int) -> None:
-    """What a bar would show."""
 
 
 @contextmanager

@@ -4,18 +4,19 @@ import json
 from dataclasses import asdict
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from vault.backend import current_vault
 from vault.exceptions import VaultError
 from vault.inventory import InventoryEntry, inventory
+from vault.management.operators import OperatorCommand
 from vault.management.progress import progress
 from vault.stdout import taken
 
 _HEAD: Final = ("purpose", "number", "state", "bits", "age", "until", "items", "key")
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "List the keys of the vault: purpose, algorithm, strength, age, end of the cryptoperiod, and how many items "
         "are under each, by a scan that opens nothing. Ends with 2 if a key in use is past its cryptoperiod, 1 if the "

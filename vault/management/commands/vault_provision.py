@@ -5,19 +5,20 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from vault.audit import audited
 from vault.backend import current_vault
 from vault.exceptions import VaultError
 from vault.keylist import key_ring
+from vault.management.operators import OperatorCommand
 from vault.provisioning import Action, Change, Principals, Provisioner
 from vault.stdout import taken
 
 UNCHANGED: Final = Action.UNCHANGED
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Create or verify the KMS keys and the DynamoDB table of the vault. Run it as often as you like."
 
     def add_arguments(self, parser: CommandParser) -> None:

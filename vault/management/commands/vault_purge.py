@@ -5,10 +5,11 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from vault.exceptions import VaultError
+from vault.management.operators import OperatorCommand
 from vault.management.progress import progress
 from vault.models import Run
 from vault.purging import Purged, purge, verify
@@ -18,7 +19,7 @@ from vault.stdout import taken
 _OVERDUE: Final = "Cards are kept for too long."
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Erase every card whose time is over and that no hold keeps, and prove that nothing overdue is left in either "
         "store. Ends with 0 if nothing is, 2 if something is, 1 if that could not be found out."

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from vault import alarms
 from vault.audit import record
@@ -16,6 +16,7 @@ from vault.audit.warrants import warrants
 from vault.backend import current_vault
 from vault.exceptions import VaultError
 from vault.keylist import listed_arns
+from vault.management.operators import OperatorCommand
 from vault.reconciliation.matching import Finding, Keys, Reconciliation
 from vault.reconciliation.trail import UnreadableTrail, read_decryptions
 from vault.stdout import taken
@@ -24,7 +25,7 @@ _BYPASS = "Cards were decrypted round the application."
 _COLUMNS = ("time", "principal", "source", "token", "event")
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Hold CloudTrail's record of KMS against the audit log. Ends with 0 if every decryption was audited, 2 if one "
         "went round the application, 1 if that could not be found out."

@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import close_old_connections, connection
 
 from vault.backend import current_vault
 from vault.exceptions import VaultError
+from vault.management.operators import OperatorCommand
 from vault.management.progress import progress
 from vault.models import Card
 from vault.pace import Pace
@@ -18,7 +19,7 @@ from vault.stdout import taken
 _LEFT: Final = "Cards are left. Run it again; vault_fsck says what is wrong with those refused."
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Seal every card anew that is not under the keys of now, beside live traffic. Run it once for each segment, "
         "on as many machines as there are; killed, it goes on where it was. Ends with 0 if no card of the segment is "
@@ -62,7 +63,7 @@ class Command(BaseCommand):
         with progress(unit="cards", total=about) as seen:
             for outcomes in work.run():
                 seen(outcomes.total())
-                pace.wait(outcomes[Outcome.RESEALED])
+                pace.spend(outcomes[Outcome.RESEALED])
                 if not connection.in_atomic_block:
                     close_old_connections()
         return work.counts

@@ -3,17 +3,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from vault.backend import current_vault
 from vault.exceptions import VaultError
+from vault.management.operators import OperatorCommand
 from vault.management.progress import progress
 from vault.models import Key
 from vault.rotation import Rotation
 from vault.stdout import taken
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Change a key: make a new one that seals from now on, or retire an old one when a scan shows that nothing is "
         "under it. In between run vault_reencrypt. See vault_keys for the list."

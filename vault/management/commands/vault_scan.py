@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from vault.exceptions import VaultError
+from vault.management.operators import OperatorCommand
+from vault.management.progress import progress
+from vault.pace import Pace
 from vault.pan import Brand, mask
-from vault.scanning.pages import Page, Sighting
+from vault.scanning.pages import Sighting
 from vault.scanning.scan import Scan
 from vault.stdout import taken
 
@@ -18,7 +19,7 @@ _UNREADABLE = "Not every file could be read."
 _COUNTS = ("tables", "rows", "files", "lines", "skipped", "unreadable", "found")
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Find card numbers in every text column, in files and in logs, and open an incident for each column or file. "
         "Goes on where it was stopped. Ends with 0 if there are none, 2 if there are some, 1 if it could not go on."
@@ -36,7 +37,9 @@ class Command(BaseCommand):
             default=[],
             help="file name, path, table or table.column, with * and ?; repeatable",
         )
-        parser.add_argument("--restart", action="store_true", help="begin anew instead of going on")
+        parser.add_argument(
+            "--restart", action="store_true", help="begin anew instead of going on, even if another seems to run"
+        )
         parser.add_argument("--rate", metavar="ROWS", type=float, help="read no more rows or lines a second")
         parser.add_argument("--dry-run", action="store_true", help="report, and write nothing to the database")
         parser.add_argument("--format", choices=["text", "json"], default="text", help="json is one object a line")
@@ -48,15 +51,18 @@ class Command(BaseCommand):
             database=options["database"] or not options["path"],
             paths=options["path"],
             excluded=options["exclude"],
-            rate=options["rate"],
             writes=not options["dry_run"],
         )
         is_json = options["format"] == "json"
+        pace = Pace(options["rate"], sleep=scan.rest)
         with taken():
             try:
-                for page, _ in _with_progress(scan.sightings(restart=options["restart"])):
-                    for sighting in page.sightings:
-                        self.stdout.write(json.dumps(_row(sighting)) if is_json else _line(sighting))
+                with progress(unit="rows") as seen:
+                    for page, name in scan.sightings(restart=options["restart"]):
+                        seen(page.read, at=name)
+                        for sighting in page.sightings:
+                            self.stdout.write(json.dumps(_row(sighting)) if is_json else _line(sighting))
+                        pace.spend(page.read)
             except VaultError as error:
                 raise CommandError(error.message) from None
             self._sum_up(scan, is_json=is_json)
@@ -80,17 +86,3 @@ def _row(sighting: Sighting) -> dict[str, str]:
 
 def _line(sighting: Sighting) -> str:
     return f"{sighting.place}  {Brand(sighting.brand).label} {mask(sighting.last4)}"
-
-
-def _with_progress(pages: Iterator[tuple[Page, str]]) -> Iterator[tuple[Page, str]]:
-    """The same pages; on a terminal a bar on stderr says where the scan is."""
-    if not sys.stderr.isatty():
-        yield from pages
-        return
-    from tqdm import tqdm
-
-    with tqdm(unit=" rows", file=sys.stderr) as bar:
-        for page, name in pages:
-            bar.set_description_str(name)
-            bar.update(page.read)
-            yield page, name

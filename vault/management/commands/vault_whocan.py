@@ -6,19 +6,20 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from vault import services
 from vault.access import Access, APITokens, Reader, explain
 from vault.audit import record
 from vault.exceptions import VaultError
 from vault.keypolicy import KeyUser
+from vault.management.operators import OperatorCommand
 from vault.purposes import PurposeRule
 from vault.stdout import taken
 from vault.tokens import Token
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Say who could read the card number under a token, and why. Nothing is opened; that it was asked is audited."
 
     def add_arguments(self, parser: CommandParser) -> None:
