@@ -15,8 +15,8 @@ from vault.models import ErasureCertificate, Key
 from vault.pace import silent
 from vault.rotation import items_under
 
-_CARD_ALGORITHM = "AES-256-CBC and HMAC-SHA-256 under data keys wrapped by KMS"
-_FINGERPRINT_ALGORITHM = "HMAC-SHA-256 under a secret wrapped by KMS"
+_CARD_ALGORITHM = "AES-256-CBC, HMAC-SHA-256"
+_FINGERPRINT_ALGORITHM = "HMAC-SHA-256"
 _MAC_ALGORITHM = "HMAC-SHA-256 in KMS"
 
 

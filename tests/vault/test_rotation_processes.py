@@ -156,3 +156,33 @@ def test_both_keys_are_rotated_under_traffic_and_kills(installation, traffic):
     }
     again = installation.run(KEEP, stdin=" ".join(known)).split()
     assert again == list(known.values())
+
+
+ALIAS = """
+from vault.backend import current_vault
+vault = current_vault()
+print("\\n" + vault.session.key_arn(vault.config.CARD_KEY))
+"""
+
+
+@pytest.mark.parametrize("installation", [{"VAULT_KEYS_MAX_AGE": "600"}], indirect=True)
+def test_a_rotation_that_was_killed_is_finished_by_the_next(installation):
+    """The first one waits until no process works with the settings any more, and is killed then."""
+    first = installation.run(ALIAS)
+    process = installation.start("vault_rotate", "card")
+    end = time.monotonic() + 60
+    while ("card", 2) not in states(installation):
+        assert time.monotonic() < end
+    assert kill_after(process, 0)
+    assert states(installation)["card", 2] == "active"
+    assert installation.run(ALIAS) == first
+    installation.environment["VAULT_KEYS_MAX_AGE"] = "1"
+    installation.manage("vault_rotate", "card")
+    assert installation.run(ALIAS) != first
+    assert states(installation)["card", 1] == "old"
+    assert ("card", 3) not in states(installation)
+
+
+def states(installation):
+    listed = json.loads(installation.manage("vault_keys", "--no-items", "--format=json"))
+    return {(key["purpose"], key["number"]): key["state"] for key in listed}

@@ -13,7 +13,7 @@ from vault.management.operators import OperatorCommand
 from vault.management.progress import progress
 from vault.stdout import taken
 
-_HEAD: Final = ("purpose", "number", "state", "bits", "age", "until", "items", "key")
+_HEAD: Final = ("purpose", "number", "state", "algorithm", "bits", "age", "until", "items", "key")
 
 
 class Command(OperatorCommand):
@@ -50,7 +50,8 @@ class Command(OperatorCommand):
 def _row(entry: InventoryEntry) -> tuple[str, ...]:
     until = f"{entry.cryptoperiod_end}{' overdue' if entry.is_overdue else ''}"
     items = "" if entry.items is None else str(entry.items)
-    return (entry.purpose, str(entry.number), entry.state, str(entry.bits), f"{entry.age} d", until, items, entry.key)
+    strength = (entry.algorithm, str(entry.bits))
+    return (entry.purpose, str(entry.number), entry.state, *strength, f"{entry.age} d", until, items, entry.key)
 
 
 def _exported(entry: InventoryEntry) -> dict[str, Any]:
