@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from vault.audit import audited
@@ -94,13 +95,16 @@ class Rotation:
         """
         with audited("key.rotate", subject="fingerprint") as outcome:
             self._begin_list()
-            if Key.objects.filter(purpose=_FINGERPRINT, state=Key.State.NEXT).exists():
-                raise RotationUnderWay
-            active = self._one(_FINGERPRINT, Key.State.ACTIVE)
-            number = self._next_number(_FINGERPRINT)
-            # First the secret, then the list: a process that reads the list finds it.
-            self._vault.fingerprint_keys.create(number)
-            key = self._add(_FINGERPRINT, active.arn, Key.State.NEXT, number=number)
+            with transaction.atomic(durable=True):
+                # The rows are the lock: of two who begin at once the second finds the key of the first.
+                listed = {key.state: key for key in Key.objects.select_for_update().filter(purpose=_FINGERPRINT)}
+                if Key.State.NEXT in listed:
+                    raise RotationUnderWay
+                active = listed[Key.State.ACTIVE]
+                number = self._next_number(_FINGERPRINT)
+                # First the secret, then the list: a process that reads the list finds it.
+                self._vault.fingerprint_keys.create(number)
+                key = self._add(_FINGERPRINT, active.arn, Key.State.NEXT, number=number)
             self._vault.reload_keys()
             outcome["number"] = number
         return key
@@ -162,9 +166,12 @@ class Rotation:
         """Write down the keys that the settings name, if there is no list yet."""
         if Key.objects.exists():
             return
-        with transaction.atomic(durable=True):
-            self._add(_CARD, self._session.key_arn(self._config.CARD_KEY), Key.State.ACTIVE)
-            self._add(_FINGERPRINT, self._session.key_arn(self._config.FINGERPRINT_KEY), Key.State.ACTIVE)
+        named = {_CARD: self._config.CARD_KEY, _FINGERPRINT: self._config.FINGERPRINT_KEY}
+        arns = {purpose: self._session.key_arn(name) for purpose, name in named.items()}
+        # Somebody else may begin it at the same time; then theirs stands, which is the same.
+        with suppress(IntegrityError), transaction.atomic(durable=True):
+            for purpose, arn in arns.items():
+                Key.objects.create(purpose=purpose, number=1, arn=arn, state=Key.State.ACTIVE)
 
     def _one(self, purpose: str, state: str) -> Key:
         key = Key.objects.filter(purpose=purpose, state=state).first()

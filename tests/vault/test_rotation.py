@@ -2,12 +2,15 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
+from threading import Barrier
 from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection, connections
 from django.utils import timezone
 
 from tests.cards import NUMBERS
@@ -584,3 +587,27 @@ def test_the_whole_way_of_both_keys_on_both_engines(any_vault, read):
     rotation.retire("fingerprint", 1)
     assert [result.status for result in services.tokenize_many(PANS[:3])] == ["existing"] * 3
     assert read(cards) == PANS[:3]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite in memory refuses a second writer instead of letting it wait"
+)
+def test_of_two_who_begin_a_rotation_at_once_one_does(vault):
+    begin = Barrier(2)
+
+    def rotate(_):
+        try:
+            begin.wait()
+            return Rotation(vault).add_fingerprint_key().number
+        except RotationUnderWay:
+            return None
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(rotate, range(2)), key=str) == [2, None]
+    assert list(Key.objects.filter(purpose="fingerprint").values_list("number", "state")) == [
+        (1, "active"),
+        (2, "next"),
+    ]

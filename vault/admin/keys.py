@@ -27,8 +27,7 @@ class _KeysMixin(ViewOnlyMixin, RefusePANSearchMixin):
 
 @admin.register(Key)
 class KeyAdmin(_KeysMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
-    list_display = ("purpose", "number", "state", "arn", "created_at", "changed_at")
-    list_filter = ("purpose", "state")
+    list_display = ("purpose", "number", "state", "created_at", "changed_at", "arn")
 
 
 @admin.register(Run)
