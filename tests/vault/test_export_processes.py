@@ -10,7 +10,7 @@ from tests.leaks import Sink
 from tests.processes import installation, kill_after
 from tests.vault.recipients import public_pem, thumbprint, unsealed
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.killed]
 __all__ = ["installation"]
 CARDS = 300
 KILLS = 4

@@ -9,7 +9,7 @@ import pytest
 from tests.cards import CANARY_BIN, with_check_digit
 from tests.processes import installation, kill_after
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.killed]
 __all__ = ["installation"]
 
 # Notes of a killed run may be those of a living one for 8 seconds, and a list of keys is good for one.

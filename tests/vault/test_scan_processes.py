@@ -8,7 +8,7 @@ from django.conf import settings
 
 from tests.processes import installation, kill_after
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.killed]
 __all__ = ["installation"]
 ROWS = 3_000
 EVERY = 10

@@ -10,6 +10,7 @@ from tests.leaks import Sink
 from tests.processes import installation, kill_after
 
 pytestmark = [
+    pytest.mark.killed,
     pytest.mark.django_db(transaction=True),
     # Of the settings with a shop.
     pytest.mark.parametrize("installation", [{"DJANGO_SETTINGS_MODULE": "billing.settings.test"}], indirect=True),

@@ -14,7 +14,7 @@ from django.db import connections
 
 from tests.cards import CANARY_BIN, with_check_digit
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.killed]
 is_mysql = settings.DATABASES["default"]["ENGINE"].endswith("mysql")
 
 CARDS = 60
