@@ -611,3 +611,54 @@ def test_of_two_who_begin_a_rotation_at_once_one_does(vault):
         (1, "active"),
         (2, "next"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("vault_rotate", ["fingerprint", "--data-key"]),
+        ("vault_rotate", ["fingerprint", "--to=alias/x"]),
+        ("vault_rotate", ["card", "--promote"]),
+        ("vault_rotate", ["card", "--disable"]),
+        ("vault_rotate", ["fingerprint", "--retire=1", "--disable"]),
+        ("vault_rotate", ["card", "--retire=7"]),
+        ("vault_rotate", ["fingerprint", "--promote"]),
+        ("vault_reencrypt", ["--segment=4", "--total-segments=4"]),
+        ("vault_reencrypt", ["--rate=0"]),
+    ],
+)
+def test_what_makes_no_sense_ends_with_1_and_changes_nothing(command, arguments, capsys):
+    with pytest.raises(CommandError) as caught:
+        call_command(command, *arguments)
+    assert caught.value.returncode == 1
+    assert not Key.objects.filter(state__in=["next", "retired"]).exists()
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize("command", [("vault_keys",), ("vault_rotate", "card"), ("vault_reencrypt",)])
+def test_a_vault_that_does_not_answer_ends_them_with_1(vault_settings, command):
+    wire = Wire(current_vault())
+    for operation in ("Scan", "DescribeKey"):
+        wire.fail(operation, "AccessDeniedException")
+    with pytest.raises(CommandError) as caught:
+        call_command(*command, stdout=StringIO())
+    assert caught.value.returncode == 1
+    assert "AccessDeniedException" in str(caught.value)
+
+
+def test_operators_are_told_what_comes_next(cards, capsys):
+    call_command("vault_rotate", "fingerprint")
+    call_command("vault_reencrypt")
+    age_the_list()
+    call_command("vault_rotate", "fingerprint", "--promote")
+    call_command("vault_reencrypt")
+    age_the_list()
+    call_command("vault_rotate", "fingerprint", "--retire", "1")
+    said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
+    assert said == [
+        "Key 2 is next. Next: vault_reencrypt, then --promote.",
+        f"Segment 0 of 1: {len(cards)} resealed; 0 left.",
+        "Key 2 is active. Next: vault_reencrypt, then --retire.",
+        f"Segment 0 of 1: {len(cards)} resealed; 0 left.",
+        f"Retired: of {len(cards)} cards none is under key 1.",
+    ]

@@ -50,7 +50,7 @@ class Command(OperatorCommand):
         if options["format"] == "json":
             self.stdout.write(json.dumps({"segment": segment, "of": total, "left": left, "counts": counts}, indent=2))
         else:
-            done = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+            done = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()) if count)
             self.stdout.write(f"Segment {segment} of {total}: {done or 'nothing done'}; {left} left.")
         if left and not options["dry_run"]:
             raise CommandError(
