@@ -21,6 +21,7 @@ from django.http import HttpRequest
 from knox.models import get_token_model
 
 from billing.rights import gives_digits, holds_vault_rights
+from billing.token_digests import start_of
 from vault.alarms import sound
 from vault.audit import record
 from vault.exceptions import AuditUnavailable, VaultError
@@ -147,7 +148,7 @@ def _about(instance: Any, *, is_saved: bool = True) -> dict[str, Any]:
     if isinstance(instance, Authenticator):
         return {"subject": f"user:{instance.user_id}", "kind": str(instance.type)}
     # The start of the digest tells tokens apart, and nothing about the token.
-    return {"subject": f"user:{instance.user_id}", "token_digest": instance.digest[:16]}
+    return {"subject": f"user:{instance.user_id}", "token_digest": start_of(instance.digest)}
 
 
 # --- Rights --------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from knox.models import AuthToken
 
+from billing.token_digests import start_of
 from billing.users import NAMES
 from vault.admin import RefusePANSearchMixin, ViewOnlyMixin
 from vault.validators import validate_no_pan
@@ -92,7 +93,7 @@ class AuthTokenAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # 
     @admin.display(description="digest")
     def digest_start(self, token: AuthToken) -> str:
         """As in the audit log."""
-        return str(token.digest[:16])
+        return start_of(token.digest)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return admin.ModelAdmin.has_delete_permission(self, request, obj)

@@ -12,6 +12,7 @@ from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from knox.crypto import hash_token
 from rest_framework.exceptions import AuthenticationFailed
 
+from billing.token_digests import start_of
 from vault.audit import current_origin, record
 from vault.exceptions import AuditUnavailable
 
@@ -31,7 +32,7 @@ class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]
                 raise AuthenticationFailed("Invalid token.")  # noqa: TRY301 - as knox does for the others
             return super().authenticate_credentials(token)
         except AuthenticationFailed:
-            _record_denial({"token_digest": hash_token(token.decode())[:16]} if is_one else {})
+            _record_denial({"token_digest": start_of(hash_token(token.decode()))} if is_one else {})
             raise
 
 

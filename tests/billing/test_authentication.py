@@ -9,10 +9,13 @@ from django.utils import timezone
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
+from billing.token_digests import start_of
 from tests.billing.people import events, outcomes
+from tests.cards import NUMBERS
 from tests.factories import make_user
 from vault.audit import ledger
 from vault.exceptions import AuditUnavailable
+from vault.redaction import redact
 
 pytestmark = pytest.mark.django_db
 WRONG = "0123456789abcdef" * 4
@@ -44,7 +47,13 @@ def test_one_that_counts_no_more_is_told_by_its_digest(how):
         AuthToken.objects.update(expiry=timezone.now() - timedelta(seconds=1))
     assert ask(token).status_code == 401
     (event,) = events("api.sign_in")
-    assert event.details == {"token_digest": issued.digest[:16]}
+    assert event.details == {"token_digest": start_of(issued.digest)}
+
+
+def test_a_digest_of_digits_alone_is_not_masked():
+    digits = NUMBERS["visa"][0] * 8
+    assert redact(start_of(digits)) == start_of(digits)
+    assert redact(digits[:16]) != digits[:16]
 
 
 def test_one_that_counts_is_none():
