@@ -85,6 +85,8 @@ class Order(PaidWithCard, models.Model):
     )
     # Of the form that was sent: the same form sent twice is one order.
     submission = models.UUIDField(null=True, blank=True, editable=False)
+    # Of the request that cancelled it, so that the same one sent again is answered as the first.
+    cancellation = models.UUIDField(null=True, blank=True, editable=False)
 
     #: What became of the customer's saved card, if this order was placed just now and with a card to be saved.
     saved: Saved | None = None

@@ -5,10 +5,12 @@ from vault.models.events import AppendOnly, AuditEvent, AuditEventQuerySet
 from vault.models.exports import ExportApproval, ExportedCard, ExportRequest
 from vault.models.incidents import Incident, Stray
 from vault.models.keys import Key
+from vault.models.requests import Allowance, IdempotentRequest
 from vault.models.reveals import RevealRequest
 from vault.models.runs import Run
 
 __all__ = [
+    "Allowance",
     "AppendOnly",
     "AuditEvent",
     "AuditEventQuerySet",
@@ -17,6 +19,7 @@ __all__ = [
     "ExportApproval",
     "ExportRequest",
     "ExportedCard",
+    "IdempotentRequest",
     "Incident",
     "ItemChange",
     "Key",
