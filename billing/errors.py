@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 
-from vault.api.problems import CONTENT_TYPE
+from vault.audit import current_origin
+from vault.problems import CONTENT_TYPE, body_of, kind_of
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -30,5 +30,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def _problem(request: HttpRequest, status: HTTPStatus) -> HttpResponse | None:
     if not request.path.startswith("/api/"):
         return None
-    body: dict[str, Any] = {"type": "about:blank", "title": status.phrase, "status": status.value}
-    return JsonResponse(body, status=status, content_type=CONTENT_TYPE)
+    body = body_of(kind_of("", status), request_id=current_origin().request_id)
+    return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView
+from drf_spectacular.views import SpectacularJSONAPIView
 
 from billing import health
 
@@ -46,7 +46,7 @@ if "api" in settings.SURFACES:
     urlpatterns += [
         path("api/v1/", include(("orders.api.urls", "orders"), namespace="api_orders")),
         path("api/v1/", include(("vault.api.urls", "vault"), namespace="api_vault")),
-        path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+        path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     ]
 
 if "admin" in settings.SURFACES:

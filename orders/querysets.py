@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from django.contrib.auth.models import User
 from django.db.models import Q
@@ -13,6 +14,16 @@ from vault.fields import PANQuerySet
 
 if TYPE_CHECKING:
     from orders.models import Order
+
+
+# What may be asked for by its exact value, and the column that has it.
+_COLUMNS: Final = {
+    "status": "status",
+    "currency": "currency",
+    "brand": "card_brand",
+    "last4": "card_last4",
+    "token": "card",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,17 @@ class OrderQuerySet(CardQuerySet):
     def visible_to(self, user: User) -> Self:
         """Every order for who may view them all, else the user's own."""
         return self if user.has_perm("orders.view_order") else self.for_customer(user)
+
+    def matching(
+        self, *, placed_from: datetime | None = None, placed_before: datetime | None = None, **query: Any
+    ) -> Self:
+        """What a query of the API asks for. Names that are no filter, such as those of a page, are passed over."""
+        columns = {_COLUMNS[name]: value for name, value in query.items() if name in _COLUMNS}
+        if placed_from is not None:
+            columns["placed_at__gte"] = placed_from
+        if placed_before is not None:
+            columns["placed_at__lt"] = placed_before
+        return self.filter(**columns)
 
     def newest_first(self) -> Self:
         """Placed at the same moment is told apart by id, so that no order is on two pages or on none."""

@@ -78,13 +78,16 @@ def pay_again(order: Order, *, card: SavedCard | Token, submission: UUID | None 
     return _pay(repeat, card, expires=None, save_card=False)
 
 
-def cancel(order: Order) -> Order:
-    """Cancel a placed order. Of several cancellations at once one succeeds; the others raise `OrderNotCancellable`."""
+def cancel(order: Order, *, submission: UUID | None = None) -> Order:
+    """Cancel a placed order. Of several cancellations at once one succeeds; the others raise `OrderNotCancellable`.
+
+    The one that succeeded may come again with the same `submission`.
+    """
     changed = Order.objects.filter(pk=order.pk, status=Order.Status.PLACED).update(
-        status=Order.Status.CANCELLED, cancelled_at=timezone.now()
+        status=Order.Status.CANCELLED, cancelled_at=timezone.now(), cancellation=submission
     )
-    order.refresh_from_db(fields=["status", "cancelled_at"])
-    if not changed:
+    order.refresh_from_db(fields=["status", "cancelled_at", "cancellation"])
+    if not changed and (submission is None or order.cancellation != submission):
         raise OrderNotCancellable
     return order
 

@@ -42,6 +42,7 @@ class VaultConfig:
 
     A purpose may be named by everybody with the right, unless PURPOSE_RULES says something of it; see `PurposeRule`.
     The budgets are cards per actor and hour; GROUP_BUDGETS has other ones for reading, by the name of a group.
+    API_LIMITS are requests per account and minute, for a batch rows, by the name of the limit; see `vault.api.limits`.
     CONFIRM_IDENTITY names a function that is given a request and returns None if its user has just shown who they are,
     or else the response that asks for it; without one nobody sees a revealed number.
     """
@@ -76,6 +77,7 @@ class VaultConfig:
     READ_BUDGET: int = 60
     SEARCH_BUDGET: int = 60
     GROUP_BUDGETS: tuple[tuple[str, int], ...] = ()
+    API_LIMITS: tuple[tuple[str, int], ...] = ()
     REVEAL_APPROVAL: bool = True
     REVEAL_VALID: int = 24 * 3600
     BREAK_GLASS: bool = True
@@ -104,6 +106,11 @@ class VaultConfig:
             return None
         return next((rule for rule in self.PURPOSE_RULES if rule.name == purpose), PurposeRule(purpose))
 
+    def api_limit(self, name: str) -> int:
+        """How much an account may do of this within a minute."""
+        limits = dict(self.API_LIMITS)
+        return limits.get(name) or limits.get("*", API_LIMIT)
+
     def problem(self) -> str | None:
         """Why these settings, each possible in itself, must not be used together; None if they may."""
         if self.BACKEND is Backend.EMBEDDED and not self.EMBEDDED_ALLOWED:
@@ -117,6 +124,9 @@ class VaultConfig:
             return UNKNOWN_PURPOSE_REFUSED
         return None
 
+
+#: The limit of what the settings say nothing of.
+API_LIMIT: Final = 600
 
 EMBEDDED_REFUSED: Final = "The embedded vault is for laptops and tests; here settings.VAULT['BACKEND'] must be 'aws'."
 ONE_KEY_REFUSED: Final = "The keys for cards, fingerprints, the audit log and certificates must be four KMS keys."
@@ -179,6 +189,7 @@ _CONVERTERS: Final[dict[str, Any]] = {
     "READ_BUDGET": int,
     "SEARCH_BUDGET": int,
     "GROUP_BUDGETS": _budgets,
+    "API_LIMITS": _budgets,
     "REVEAL_APPROVAL": bool,
     "REVEAL_VALID": int,
     "BREAK_GLASS": bool,

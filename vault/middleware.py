@@ -9,12 +9,13 @@ from urllib.parse import unquote_plus
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import select_template
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import escape_leading_slashes
 
-from vault.audit import acting_for
+from vault import problems
+from vault.audit import acting_for, current_origin
 from vault.exceptions import AuditUnavailable, VaultError, VaultSealed, VaultUnavailable
 from vault.redaction import contains_pan
 
@@ -23,7 +24,7 @@ _Next = Callable[[HttpRequest], HttpResponse]
 _HINT = "A card number does not belong in an address or a search. Search by the last four digits."
 _PLAIN_HTTP = "Use https. What was sent over plain HTTP was not processed, and others may have read it."
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_REFUSAL = "A card number does not belong in an address. It was not processed."
+_API = "/api/"
 
 
 class OriginMiddleware:
@@ -104,13 +105,21 @@ class RefusePANInURLMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if contains_pan(request.path):
-            return HttpResponse(_REFUSAL, status=400, content_type="text/plain")
+            return self._refuse(request)
         if contains_pan(unquote_plus(request.META.get("QUERY_STRING", ""))):
-            if request.method == "GET" and not request.path.startswith("/api/"):
+            if request.method == "GET" and not request.path.startswith(_API):
                 messages.error(request, _HINT, fail_silently=True)
                 return HttpResponseRedirect(escape_leading_slashes(request.path))
-            return HttpResponse(_REFUSAL, status=400, content_type="text/plain")
+            return self._refuse(request)
         return self.get_response(request)
+
+    def _refuse(self, request: HttpRequest) -> HttpResponse:
+        kind = problems.PAN_IN_URL
+        if not request.path.startswith(_API):
+            return HttpResponse(kind.title, status=kind.status, content_type="text/plain")
+        body = problems.body_of(kind, request_id=current_origin().request_id)
+        headers = {"Cache-Control": "no-store"}
+        return JsonResponse(body, status=kind.status, content_type=problems.CONTENT_TYPE, headers=headers)
 
 
 class UnavailableMiddleware:

@@ -164,6 +164,8 @@ VAULT = {
     "READ_BUDGET": env.int("VAULT_READ_BUDGET", default=60),
     "SEARCH_BUDGET": env.int("VAULT_SEARCH_BUDGET", default=60),
     "GROUP_BUDGETS": env.json("VAULT_GROUP_BUDGETS", default={}),
+    # By the name of the limit, in JSON; docs/api.md has the names.
+    "API_LIMITS": env.json("VAULT_API_LIMITS", default={}),
     "REVEAL_APPROVAL": env.bool("VAULT_REVEAL_APPROVAL", default=True),
     "REVEAL_VALID": env.int("VAULT_REVEAL_VALID", default=24 * 3600),
     "CONFIRM_IDENTITY": "billing.accounts.confirm_identity",
@@ -241,6 +243,9 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["vault.api.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "vault.api.problems.problem_response",
+    # OPTIONS would describe the serializers; the schema does that better.
+    "DEFAULT_METADATA_CLASS": None,
+    "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Billing API",

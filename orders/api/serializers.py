@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from drf_spectacular.utils import extend_schema_field
@@ -11,10 +12,12 @@ from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 
 from orders.currencies import Currency
-from orders.models import DESCRIPTION_LENGTH, Order
-from vault.api.fields import ExpirySerializerField, PANSerializerField, TokenSerializerField
+from orders.models import BRANDS, DESCRIPTION_LENGTH, Order
+from vault.api.fields import ExpirySerializerField, PANSerializerField, TextField, TokenSerializerField
 from vault.api.serializers import StrictSerializer
 from vault.validators import validate_no_pan
+
+_AMOUNT: Final = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
 
 
 class CardSerializer(serializers.Serializer[Any]):
@@ -50,14 +53,21 @@ class OrderSerializer(serializers.Serializer[Order]):
         return dict(CardSerializer(card | {"on_file": not order.is_card_erased}).data)
 
 
+class AmountField(serializers.DecimalField):
+    """An amount as text: a JSON number would pass through a float."""
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if not isinstance(data, str) or not _AMOUNT.fullmatch(data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class NewOrderSerializer(StrictSerializer):
     """An order to be placed, paid with exactly one of a card number and a token."""
 
-    name = serializers.CharField(max_length=100, validators=[validate_no_pan])
-    description = serializers.CharField(
-        max_length=DESCRIPTION_LENGTH, allow_blank=True, default="", validators=[validate_no_pan]
-    )
-    amount = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal("0.01"))
+    name = TextField(max_length=100, validators=[validate_no_pan])
+    description = TextField(max_length=DESCRIPTION_LENGTH, allow_blank=True, default="", validators=[validate_no_pan])
+    amount = AmountField(max_digits=12, decimal_places=2, min_value=Decimal("0.01"))
     currency = serializers.ChoiceField(
         # DRF's own message quotes what was sent.
         choices=Currency.choices,
@@ -87,3 +97,28 @@ class NewOrderSerializer(StrictSerializer):
 
 class PayAgainSerializer(StrictSerializer):
     token = TokenSerializerField(help_text="The card that pays this time.")
+
+
+class OrderQuerySerializer(StrictSerializer):
+    """Which orders, in which order, and which page of them."""
+
+    status = serializers.ChoiceField(
+        choices=Order.Status.choices, required=False, error_messages={"invalid_choice": "There is no such status."}
+    )
+    currency = serializers.ChoiceField(
+        choices=Currency.choices, required=False, error_messages={"invalid_choice": "There is no such currency."}
+    )
+    brand = serializers.ChoiceField(
+        choices=BRANDS, required=False, error_messages={"invalid_choice": "There is no such brand."}
+    )
+    last4 = serializers.RegexField(r"^[0-9]{4}$", required=False, help_text="The last four digits of the card.")
+    token = TokenSerializerField(required=False, help_text="The card that paid.")
+    placed_from = serializers.DateTimeField(required=False, help_text="Placed at this moment or later.")
+    placed_before = serializers.DateTimeField(required=False, help_text="Placed earlier than this.")
+    ordering = serializers.ChoiceField(
+        choices=["-placed_at", "placed_at", "-amount", "amount"],
+        default="-placed_at",
+        error_messages={"invalid_choice": "Orders are not sorted by this."},
+    )
+    cursor = TextField(required=False, max_length=200, help_text="From `next` or `previous` of another page.")
+    page_size = serializers.IntegerField(min_value=1, max_value=200, default=100)

@@ -2,43 +2,62 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from http import HTTPStatus
+from typing import ClassVar, Final
 
+from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orders import services
+from orders.api.pagination import OrderPagination
 from orders.api.permissions import CHANGE, PLACE, HasRight, IsOwnOrder
-from orders.api.serializers import NewOrderSerializer, OrderSerializer, PayAgainSerializer
+from orders.api.serializers import NewOrderSerializer, OrderQuerySerializer, OrderSerializer, PayAgainSerializer
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
 from orders.models import Order
 from orders.querysets import OrderQuerySet
+from vault import problems
+from vault.api.base import APIView, NoParameters, refuse_body
+from vault.api.serializers import StrictSerializer
 from vault.exceptions import CardErased
 
+NOT_CANCELLABLE: Final = problems.define(
+    "order_not_cancellable",
+    HTTPStatus.CONFLICT,
+    "This order is cancelled already.",
+    "Nothing has to be done. A cancellation that is sent again with its Idempotency-Key is answered as the first time.",
+)
 
-class OrderPagination(CursorPagination):
-    ordering = ("-placed_at", "-id")
-    page_size = 100
-    page_size_query_param = "page_size"
-    max_page_size = 200
 
-
-class Conflict(APIException):
+class NotCancellable(APIException):
     status_code = status.HTTP_409_CONFLICT
-    default_code = "conflict"
+    default_code = NOT_CANCELLABLE.code
+    default_detail = NOT_CANCELLABLE.title
 
 
-class _Orders(GenericAPIView[Order]):
+def _refusal_of(field: str, error: CardExpired | CardNotAvailable | CardErased) -> ValidationError:
+    return ValidationError({field: [ErrorDetail(str(error), code=_CODES[type(error)])]})
+
+
+_CODES: Final[dict[type[Exception], str]] = {
+    CardExpired: "card_expired",
+    CardNotAvailable: "card_not_available",
+    CardErased: "card_erased",
+}
+
+
+class _Orders(APIView, GenericAPIView[Order]):
     # A method and the permission that it takes on top of being signed in.
     rights: ClassVar[dict[str, str]] = {}
     permission_classes = [IsAuthenticated, HasRight]
+    limits: ClassVar[dict[str, str]] = {"GET": "view_order"}
     serializer_class = OrderSerializer
     lookup_field = "public_id"
 
@@ -51,6 +70,19 @@ class _Orders(GenericAPIView[Order]):
 class OrderListView(_Orders, ListAPIView[Order]):
     pagination_class = OrderPagination
     rights: ClassVar[dict[str, str]] = {"POST": PLACE}
+    limits: ClassVar[dict[str, str]] = {"GET": "view_order", "POST": "add_order"}
+
+    @property
+    def query_serializer_class(self) -> type[StrictSerializer]:  # type: ignore[override]
+        return OrderQuerySerializer if self.request.method == "GET" else NoParameters
+
+    def get_queryset(self) -> OrderQuerySet:
+        return super().get_queryset().matching(**getattr(self, "query", {}))
+
+    @extend_schema(parameters=[OrderQuerySerializer])
+    def get(self, request: Request) -> Response:
+        """The orders that the account may see: with the right `view_order` all of them, else its own."""
+        return self.list(request)
 
     @sensitive_variables()
     @extend_schema(request=NewOrderSerializer, responses={201: OrderSerializer})
@@ -60,14 +92,21 @@ class OrderListView(_Orders, ListAPIView[Order]):
         body.is_valid(raise_exception=True)
         given = body.order()
         try:
-            order = services.place(customer=request.user, save_card=False, **given)  # type: ignore[arg-type]
+            order = services.place(
+                customer=request.user,  # type: ignore[arg-type]  # it is signed in
+                save_card=False,
+                submission=self.submission,
+                **given,
+            )
         except (CardExpired, CardNotAvailable, CardErased) as error:
-            raise ValidationError({"token" if "token" in body.validated_data else "pan": str(error)}) from None
-        return Response(OrderSerializer(order).data, status=status.HTTP_201_CREATED)
+            raise _refusal_of("token" if "token" in body.validated_data else "pan", error) from None
+        return _placed(order)
 
 
 class OrderDetailView(_Orders, RetrieveAPIView[Order]):
-    pass
+    def get(self, request: Request, public_id: str) -> HttpResponseBase:  # type: ignore[override]
+        """One order."""
+        return self.entity(OrderSerializer(self.get_object()).data)
 
 
 class _OwnOrder(_Orders):
@@ -75,31 +114,46 @@ class _OwnOrder(_Orders):
 
     permission_classes = [IsAuthenticated, HasRight, IsOwnOrder]
 
+    def order(self) -> Order:
+        """The order, in the state that `If-Match` names if the request has it."""
+        order = self.get_object()
+        self.require_match(OrderSerializer(order).data)
+        return order
+
 
 class OrderCancelView(_OwnOrder):
     rights: ClassVar[dict[str, str]] = {"POST": CHANGE}
+    limits: ClassVar[dict[str, str]] = {"POST": "change_order"}
 
     @extend_schema(request=None, responses={200: OrderSerializer})
     def post(self, request: Request, public_id: str) -> Response:
         """Cancel an order. 409 if it is cancelled already."""
+        order = self.order()
+        refuse_body(request)
         try:
-            order = services.cancel(self.get_object())
-        except OrderNotCancellable as error:
-            raise Conflict(str(error)) from None
+            services.cancel(order, submission=self.submission)
+        except OrderNotCancellable:
+            raise NotCancellable from None
         return Response(OrderSerializer(order).data)
 
 
 class OrderPayAgainView(_OwnOrder):
     rights: ClassVar[dict[str, str]] = {"POST": PLACE}
+    limits: ClassVar[dict[str, str]] = {"POST": "add_order"}
 
     @extend_schema(request=PayAgainSerializer, responses={201: OrderSerializer})
     def post(self, request: Request, public_id: str) -> Response:
         """Place the same order once more, paid with a card that is kept already."""
-        order = self.get_object()
+        order = self.order()
         body = PayAgainSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         try:
-            repeat = services.pay_again(order, card=body.validated_data["token"])
+            repeat = services.pay_again(order, card=body.validated_data["token"], submission=self.submission)
         except (CardExpired, CardNotAvailable, CardErased) as error:
-            raise ValidationError({"token": str(error)}) from None
-        return Response(OrderSerializer(repeat).data, status=status.HTTP_201_CREATED)
+            raise _refusal_of("token", error) from None
+        return _placed(repeat)
+
+
+def _placed(order: Order) -> Response:
+    headers = {"Location": reverse("api_orders:order", args=[order.public_id])}
+    return Response(OrderSerializer(order).data, status=status.HTTP_201_CREATED, headers=headers)

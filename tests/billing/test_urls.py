@@ -8,6 +8,7 @@ from django.urls.exceptions import Resolver404
 
 import billing.urls
 from tests.factories import make_user
+from vault import problems
 
 ADDRESSES = {
     "web": ["/", "/orders/", "/cards/"],
@@ -78,12 +79,13 @@ def test_the_admin_is_entered_through_the_sign_in_of_the_pages(client):
 def test_the_api_answers_with_a_problem_where_there_is_nothing(client, address):
     answer = client.get(address)
     assert answer["Content-Type"] == "application/problem+json"
-    assert answer.json() == {"type": "about:blank", "title": "Not Found", "status": 404}
+    assert answer.json() == problems.body_of(problems.NOT_FOUND, request_id=answer["Request-Id"])
+    assert answer["Cache-Control"] == "no-store"
 
 
 @pytest.mark.django_db
 def test_the_api_describes_itself(client):
-    schema = client.get("/api/schema/?format=json").json()
+    schema = client.get("/api/schema/", headers={"Accept": "application/json"}).json()
     assert schema["openapi"].startswith("3.1")
     assert {"/api/v1/orders/", "/api/v1/tokens/", "/api/v1/tokens/{token}/"} <= schema["paths"].keys()
     pan = schema["components"]["schemas"]["NewTokenRequest"]["properties"]["pan"]

@@ -172,7 +172,9 @@ def test_the_api_refuses_it_and_says_why(customer, order):
     later = api.post(f"/api/v1/orders/{order.public_id}/pay-again/", {"token": order.card.token.text})
     for answer in (again, later):
         assert answer.status_code == 400
-        assert answer.json()["errors"] == [{"pointer": "/token", "detail": "The card is no longer on file."}]
+        assert answer.json()["errors"] == [
+            {"pointer": "/token", "code": "card_erased", "detail": "The card is no longer on file."}
+        ]
     assert Order.objects.count() == 1
 
 

@@ -15,6 +15,15 @@ from vault.pan import PAN
 from vault.tokens import PATTERN, Token
 
 
+class TextField(serializers.CharField):
+    """Text as a JSON string. DRF's own takes numbers as well, and writes them as Python does."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class PANSerializerField(serializers.Field):  # type: ignore[type-arg]
     """Takes a card number as a JSON string and gives a stored card: token, brand and last four."""
 

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
-from vault.api.fields import ExpirySerializerField, PANSerializerField, TokenSerializerField
+from vault.api.fields import ExpirySerializerField, PANSerializerField, TextField, TokenSerializerField
+from vault.api.screening import nameable
 from vault.models import Card
 from vault.purposes import NAME_LENGTH, TEXT_LENGTH
-from vault.redaction import contains_pan
-from vault.services import Status
+from vault.services import Status, Tokenization
 from vault.validators import validate_no_pan
 
-# A key that cannot be anything but a name; any other is not repeated.
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+NON_FIELD: Final = "non_field_errors"
+_UNKNOWN: Final = ErrorDetail("This field is not known here.", code="unknown")
 
 
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses what it does not know, so that a card number or a CVV under another key is not just passed over."""
 
-    default_error_messages = {"unknown": "This field is not known here."}
-
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := data.keys() - self.fields.keys()):
-            raise serializers.ValidationError(
-                {_nameable(key): [self.error_messages["unknown"]] for key in sorted(unknown)}, code="unknown"
-            )
+            raise serializers.ValidationError({nameable(key) or NON_FIELD: [_UNKNOWN] for key in sorted(unknown)})
         return super().to_internal_value(data)
-
-
-def _nameable(key: str) -> str:
-    """`key`, if it may stand in an answer: a card number can be sent as a key as well."""
-    return key if _NAME.fullmatch(key) and not contains_pan(key) else "non_field_errors"
 
 
 class NewTokenSerializer(StrictSerializer):
@@ -52,8 +43,8 @@ class SearchSerializer(StrictSerializer):
 class DetokenizationSerializer(StrictSerializer):
     """What a card number is read for."""
 
-    purpose = serializers.CharField(max_length=NAME_LENGTH, help_text="A purpose from the list of this project.")
-    reason = serializers.CharField(
+    purpose = TextField(max_length=NAME_LENGTH, help_text="A purpose from the list of this project.")
+    reason = TextField(
         max_length=TEXT_LENGTH, required=False, default="", allow_blank=True, help_text="In a few words."
     )
 
@@ -61,7 +52,7 @@ class DetokenizationSerializer(StrictSerializer):
 class ErasureSerializer(StrictSerializer):
     """Why a card is erased."""
 
-    reason = serializers.CharField(
+    reason = TextField(
         max_length=TEXT_LENGTH, validators=[validate_no_pan], help_text="In a few words. They stand in the certificate."
     )
 
@@ -84,13 +75,18 @@ class RevealedSerializer(serializers.Serializer[Any]):
     expires = ExpirySerializerField(read_only=True, allow_null=True)
 
 
-class TokenSerializer(serializers.Serializer[Card]):
+class TokenSerializer(serializers.Serializer[Any]):
     """What is known of a card without opening it."""
 
     token = TokenSerializerField(read_only=True)
     brand = serializers.CharField(read_only=True)
     bin = serializers.CharField(read_only=True, help_text="The first six or eight digits.")
     last4 = serializers.CharField(read_only=True)
+    fingerprint = serializers.CharField(
+        source="fingerprint_id",
+        read_only=True,
+        help_text="The same for the same card. Nothing can be paid or read with it.",
+    )
     expires = ExpirySerializerField(read_only=True, allow_null=True)
     created_at = serializers.DateTimeField(read_only=True)
     status = serializers.ChoiceField(choices=Card.Status.choices, read_only=True)
@@ -101,10 +97,13 @@ class TokenSerializer(serializers.Serializer[Card]):
 
 
 class KeptTokenSerializer(TokenSerializer):
-    """A card that was handed in just now."""
+    """A card that was handed in just now. It is on file, so `status` says what became of it instead."""
 
-    result = serializers.ChoiceField(
+    status = serializers.ChoiceField(
         choices=[status.value for status in Status],
         read_only=True,
         help_text="New, known, or known with another expiry than the one given, which it has now.",
     )
+
+    def to_representation(self, instance: Tokenization) -> dict[str, Any]:
+        return super().to_representation(instance.card) | {"status": instance.status.value}

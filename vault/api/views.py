@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.decorators import method_decorator
-from django.views.decorators.cache import never_cache
+from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from vault import services
+from vault.api.base import APIView
 from vault.api.permissions import MayTokenize, MayViewCard
 from vault.api.serializers import (
     CertificateSerializer,
@@ -28,36 +28,43 @@ from vault.api.serializers import (
 )
 from vault.evidence import document
 from vault.exceptions import TokenNotFound
+from vault.policy import Right
 from vault.purposes import Purpose
 
 
 class TokenListView(APIView):
     permission_classes = [IsAuthenticated, MayTokenize]
+    limits = {"POST": Right.TOKENIZE.value}
 
     @sensitive_variables()
     @extend_schema(request=NewTokenSerializer, responses={200: KeptTokenSerializer, 201: KeptTokenSerializer})
     def post(self, request: Request) -> Response:
         """Keep a card. 201 for a new one; 200 if it is known, with the token it has and an expiry that was given.
 
-        `result` says which, and whether the expiry is another one than before.
+        `status` says which, and whether the expiry is another one than before.
         """
         body = NewTokenSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         kept = services.tokenize(body.validated_data["pan"], expires=body.validated_data.get("expires"))
         is_new = kept.status is services.Status.CREATED
-        answer = TokenSerializer(kept.card).data | {"result": kept.status.value}
-        return Response(answer, status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
+        return Response(
+            KeptTokenSerializer(kept).data,
+            status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK,
+            headers={"Location": reverse("api_vault:token", args=[kept.token.text])},
+        )
 
 
 class TokenView(APIView):
+    limits = {"GET": "view_card", "DELETE": Right.ERASE.value}
+
     def get_permissions(self) -> list[Any]:
         """For an erasure the service decides, so that a refused one is recorded as well."""
         return [IsAuthenticated()] if self.request.method == "DELETE" else [IsAuthenticated(), MayViewCard()]
 
     @extend_schema(responses={200: TokenSerializer})
-    def get(self, request: Request, token: str) -> Response:
+    def get(self, request: Request, token: str) -> HttpResponseBase:
         """Describe a card without opening it. A malformed token is as unknown as an unknown one."""
-        return Response(TokenSerializer(services.describe(token)).data)
+        return self.entity(TokenSerializer(services.describe(token)).data)
 
     @sensitive_variables()
     @extend_schema(request=ErasureSerializer, responses={200: CertificateSerializer})
@@ -75,6 +82,7 @@ class TokenView(APIView):
 class TokenSearchView(APIView):
     # The service decides, so that a refused search is recorded as well.
     permission_classes = [IsAuthenticated]
+    limits = {"POST": Right.SEARCH.value}
 
     @sensitive_variables()
     @extend_schema(request=SearchSerializer, responses={200: TokenSerializer})
@@ -88,10 +96,11 @@ class TokenSearchView(APIView):
         return Response(TokenSerializer(card).data)
 
 
-@method_decorator(never_cache, name="dispatch")
 class DetokenizationView(APIView):
     # The service decides, so that a refused reading is recorded as well.
     permission_classes = [IsAuthenticated]
+    limits = {"POST": Right.DETOKENIZE.value}
+    keeps_answer = False
 
     @sensitive_variables()
     @extend_schema(request=DetokenizationSerializer, responses={200: RevealedSerializer})

@@ -113,7 +113,7 @@ UNKNOWN = "This field is not known here."
         pytest.param({"pan": int(DIGITS)}, {"/pan"}, id="number"),
         pytest.param({"pan": float(DIGITS)}, {"/pan"}, id="float"),
         pytest.param({"pan": [DIGITS]}, {"/pan"}, id="list"),
-        pytest.param({"pan": {"number": DIGITS}}, {"/pan"}, id="object"),
+        pytest.param({"pan": {"number": DIGITS}}, {"/pan/number"}, id="object"),
         pytest.param({"pan": None}, {"/pan"}, id="null"),
         pytest.param({"pan": True}, {"/pan"}, id="true"),
         pytest.param({"pan": DIGITS, "token": "tok1_no"}, {"/token"}, id="malformed token"),
@@ -200,7 +200,8 @@ def test_nobody_acts_on_the_order_of_another(canary, rights, acts, expected):
     order = make_order(bob, make_saved_card(bob, canary("order")).card)
     caller = client_of(make_user("caller", *rights))
     for path, method in acts:
-        answer = getattr(caller, method)(f"{ORDERS}{order.public_id}/{path}", {"token": order.card.token.text})
+        body = {"token": order.card.token.text} if method == "post" else None
+        answer = getattr(caller, method)(f"{ORDERS}{order.public_id}/{path}", body)
         assert answer.status_code in expected
         assert order.card.last4 not in answer.text
     order.refresh_from_db()
@@ -273,6 +274,8 @@ def test_a_list_costs_the_same_for_100_orders_as_for_10_and_asks_nothing_of_aws(
     api, shop, canary, wire, django_assert_max_num_queries
 ):
     card = make_card(canary("list"))
+    # The first request of an account within a minute makes the row that counts them.
+    api.get(ORDERS)
     counts = []
     for more in (10, 90):
         make_orders(more, shop, card)
@@ -285,17 +288,18 @@ def test_a_list_costs_the_same_for_100_orders_as_for_10_and_asks_nothing_of_aws(
     assert counts[0] == counts[1]
 
 
-def test_pages_lead_to_each_other_and_are_not_larger_than_200(api, shop, canary):
+def test_pages_lead_to_each_other(api, shop, canary):
     make_orders(201, shop, make_card(canary("list")))
-    first = api.get(f"{ORDERS}?page_size=1000").json()
+    first = api.get(f"{ORDERS}?page_size=200").json()
     assert len(first["results"]) == 200
     second = api.get(first["next"]).json()
     assert len(second["results"]) == 1
     assert {each["id"] for each in first["results"]}.isdisjoint(each["id"] for each in second["results"])
 
 
-def test_a_cursor_from_nowhere_is_not_found(api):
-    assert api.get(f"{ORDERS}?cursor=nonsense").status_code == 404
+def test_a_page_is_not_larger_than_200(api):
+    answer = api.get(f"{ORDERS}?page_size=201")
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (400, "page_size")
 
 
 def test_everything_is_json(api):

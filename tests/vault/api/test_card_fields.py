@@ -60,7 +60,7 @@ def test_a_model_serializer_takes_numbers_and_gives_cards(canary):
         (states.NotTokenized(), 500, "vault_error"),
         (Http404(), 404, "not_found"),
         (PermissionDenied(), 403, "permission_denied"),
-        (exceptions.ParseError("4x"), 400, "parse_error"),
+        (exceptions.ParseError("4x"), 400, "malformed"),
         (exceptions.Throttled(wait=3), 429, "throttled"),
     ],
 )

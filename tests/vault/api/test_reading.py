@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.factories import client_of, make_card, make_user
+from vault import problems
 from vault.models import AuditEvent, Card
 from vault.tokens import Token
 
@@ -90,11 +91,10 @@ def test_without_the_right_nothing_is_read(who, client, wire, kept):
 def test_a_refusal_says_why_and_is_recorded(kept, digits, operation):
     api = client_of(make_user("shop"))
     answer = api.post(SEARCH, {"pan": digits}) if operation == "search" else api.post(address(kept), PURPOSE)
-    code = {"search": "access_denied", "detokenize": "detokenization_denied"}[operation]
-    assert answer.json() == {
-        "type": "about:blank", "title": "Forbidden", "status": 403, "code": code,
-        "detail": "This right was not granted.", "reason": "no_right",
-    }  # fmt: skip
+    kind = {"search": problems.ACCESS_DENIED, "detokenize": problems.DETOKENIZATION_DENIED}[operation]
+    assert answer.json() == problems.body_of(
+        kind, request_id=answer["Request-Id"], detail="This right was not granted.", reason="no_right"
+    )
     assert AuditEvent.objects.get(operation=operation, outcome="denied").details["refusal"] == "no_right"
 
 
@@ -150,7 +150,7 @@ def test_a_purpose_has_to_be_right(reader, wire, kept, body, reason):
 @pytest.mark.parametrize("field", ["purpose", "reason"])
 def test_a_card_number_for_a_purpose_is_refused_and_not_kept(reader, wire, kept, canary, field):
     answer = reader.post(address(kept), PURPOSE | {field: canary("purpose")})
-    assert answer.status_code == 403
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, f"/{field}")
     assert not wire.calls
 
 

@@ -30,10 +30,10 @@ def test_a_card_is_kept_and_described_without_digits(api, canary):
         "last4": digits[-4:],
         "expires": f"{next_year():%Y-%m}",
         "created_at": answer.json()["created_at"],
-        "status": "active",
+        "fingerprint": Card.objects.get().fingerprint_id,
+        "status": "created",
         "retain_until": f"{Card.objects.get().retain_until}",
         "erased_at": None,
-        "result": "created",
     }
     assert digits not in answer.text
 
@@ -44,7 +44,7 @@ def test_a_known_card_has_the_token_it_has_and_takes_a_new_expiry(api, canary):
     again = api.post(TOKENS, body)
     updated = api.post(TOKENS, body | {"expires": f"{next_year():%Y-%m}"})
     assert [first.status_code, again.status_code, updated.status_code] == [201, 200, 200]
-    assert [answer.json()["result"] for answer in (first, again, updated)] == ["created", "existing", "updated"]
+    assert [answer.json()["status"] for answer in (first, again, updated)] == ["created", "existing", "updated"]
     assert [answer.json()["expires"] for answer in (first, again, updated)] == [None, None, f"{next_year():%Y-%m}"]
     assert len({answer.json()["token"] for answer in (first, again, updated)}) == 1
     assert updated.json()["retain_until"] == f"{Card.objects.get().retain_until}"
@@ -88,7 +88,7 @@ def test_a_malformed_token_and_an_unknown_one_get_the_same_answer(api, canary):
     make_card(canary("api"))
     answers = [api.get(f"{TOKENS}{token}/") for token in (Token.generate(), "tok1_x", "tok2_" + "0" * 36)]
     assert {answer.status_code for answer in answers} == {404}
-    assert len({answer.text for answer in answers}) == 1
+    assert len({answer.text.replace(answer["Request-Id"], "") for answer in answers}) == 1
 
 
 @pytest.mark.parametrize("right", [None, "vault.view_card", "vault.detokenize_pan", "orders.add_order"])

@@ -11,7 +11,7 @@ from django.utils import timezone
 from vault.exceptions import VaultError
 from vault.management.operators import OperatorCommand
 from vault.management.progress import progress
-from vault.models import Run
+from vault.models import IdempotentRequest, Run
 from vault.purging import Purged, purge, verify
 from vault.retention import due
 from vault.stdout import taken
@@ -50,6 +50,9 @@ class Command(OperatorCommand):
         if not options["verify"]:
             with progress(unit="cards", total=due(today).count()) as seen:
                 purged = purge(today=today, rate=rate, dry_run=dry_run, tell=tell, progress=seen)
+            if not dry_run:
+                # What the API keeps for a day has no better time to go.
+                IdempotentRequest.objects.forget_expired()
         run = None
         if not dry_run:
             with progress(unit="items", total=None) as seen:

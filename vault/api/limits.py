@@ -1,0 +1,53 @@
+"""How much an account may do within a minute: counted in SQL, so that it holds over all processes and restarts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import IntegrityError, transaction
+from django.db.models import Case, F, PositiveIntegerField, Q, Value, When
+from django.utils import timezone
+from rest_framework.exceptions import Throttled
+
+from vault.conf import vault_config
+from vault.models import Allowance
+
+#: The limit of what has none of its own.
+OTHERS: Final = "*"
+_MINUTE: Final = timedelta(minutes=1)
+
+
+def spend(account: Any, limit: str, cost: int = 1) -> None:
+    """Take `cost` from what the account has left of a limit. Raises `Throttled`, and takes nothing, for too little.
+
+    Each minute of the clock begins anew. What costs more than a whole minute has is let through in a fresh one: a batch
+    would else never be.
+    """
+    most = vault_config().api_limit(limit)
+    now = timezone.now()
+    minute = now.replace(second=0, microsecond=0)
+    if not _take(str(account.pk), limit, minute, min(cost, most), most):
+        raise Throttled(wait=max(1, (minute + _MINUTE - now).total_seconds()))
+
+
+def _take(account: str, limit: str, minute: datetime, cost: int, most: int) -> bool:
+    rows = Allowance.objects.filter(account=account, limit=limit)
+    changed = rows.filter(~Q(minute=minute) | Q(spent__lte=most - cost)).update(
+        # This column first: MySQL lets the later ones of a statement see the earlier ones changed.
+        spent=Case(
+            When(minute=minute, then=F("spent") + cost), default=Value(cost), output_field=PositiveIntegerField()
+        ),
+        minute=minute,
+    )
+    if changed:
+        return True
+    if rows.exists():
+        return False
+    try:
+        with transaction.atomic():
+            rows.create(account=account, limit=limit, minute=minute, spent=cost)
+    except IntegrityError:
+        # Another process was first.
+        return _take(account, limit, minute, cost, most)
+    return True

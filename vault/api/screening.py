@@ -1,0 +1,108 @@
+"""What is looked for in every request before anything else is done with it: card data where none belongs.
+
+A card number belongs into the field `pan` and nowhere else (trial B4); a verification code, a PIN and track data belong
+nowhere (PCI DSS 3.3.1, trial B5). The error names the place, and never what stood there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from rest_framework.exceptions import ErrorDetail, ParseError, ValidationError
+
+from vault.redaction import contains_pan, is_forbidden_key
+from vault.validators import NoPANValidator
+
+_MISPLACED: Final = ErrorDetail(str(NoPANValidator.message), code=NoPANValidator.code)
+_FORBIDDEN: Final = ErrorDetail("This may never be kept: card verification codes, PINs, track data.", code="forbidden")
+_PAN: Final = "pan"
+_MOST_LEVELS: Final = 16
+# A key that cannot be anything but a name; any other is not repeated.
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+# Hexadecimal has runs of digits that pass for a card number once in 14,000 traces (W3C Trace Context).
+_TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class InvalidParameters(ValidationError):
+    """What is wrong is in the query."""
+
+    place = "parameter"
+
+
+class InvalidHeaders(ValidationError):
+    """What is wrong is in a header."""
+
+    place = "header"
+
+
+def nameable(key: str) -> str:
+    """`key`, if it may stand in an answer, or else an empty text: a card number can be sent as a key as well."""
+    return key if _NAME.fullmatch(key) and not contains_pan(key) else ""
+
+
+def holds_pan(data: Any) -> bool:
+    """True if a card number stands anywhere in what is about to be kept."""
+    return any(contains_pan(str(leaf)) for leaf in _leaves(data))
+
+
+def screen_headers(headers: Mapping[str, str]) -> None:
+    """Raise `InvalidHeaders` for a header or cookie with a card number in it.
+
+    `Authorization` is left to the authentication, which takes a token or nothing.
+    """
+    found = {
+        name: [_MISPLACED]
+        for name, value in headers.items()
+        if name != "Authorization" and contains_pan(value) and not _is_trace(name, value)
+    }
+    if found:
+        raise InvalidHeaders({nameable(name) or "": each for name, each in found.items()})
+
+
+def _is_trace(name: str, value: str) -> bool:
+    return name == "Traceparent" and _TRACE.fullmatch(value) is not None
+
+
+def screen_body(data: Any) -> None:
+    """Raise `ValidationError` for card data in the wrong place, and `ParseError` for what is nested too deep."""
+    errors: dict[str, list[ErrorDetail]] = {}
+    for path, error in _stray(data):
+        errors.setdefault(path, []).append(error)
+    if errors:
+        raise ValidationError(errors)
+
+
+def _stray(data: Any) -> Iterator[tuple[str, ErrorDetail]]:
+    """Places, by JSON pointer, with what is wrong there. Without recursion: nobody's nesting fills the stack."""
+    waiting: list[tuple[Any, str, str, int]] = [(data, "", "", 0)]
+    while waiting:
+        value, path, key, level = waiting.pop()
+        if level > _MOST_LEVELS:
+            raise ParseError
+        if isinstance(value, dict):
+            for name, each in value.items():
+                # What cannot be named is said of the object that has it.
+                place = f"{path}/{shown}" if (shown := nameable(name)) else path
+                if is_forbidden_key(name):
+                    yield place, _FORBIDDEN
+                elif contains_pan(name):
+                    yield path, _MISPLACED
+                waiting.append((each, place, name, level + 1))
+        elif isinstance(value, list):
+            waiting += [(each, f"{path}/{index}", key, level + 1) for index, each in enumerate(value)]
+        elif key != _PAN and isinstance(value, str | int | float) and contains_pan(str(value)):
+            yield path, _MISPLACED
+
+
+def _leaves(data: Any) -> Iterator[Any]:
+    waiting = [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple):
+            waiting += value
+        else:
+            yield value
