@@ -13,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from vault import problems, services
-from vault.api import limits
 from vault.api.base import APIView
 from vault.api.fields import ExpirySerializerField, FlagField, TextField
 from vault.api.permissions import MayTokenize
@@ -94,6 +93,14 @@ class BatchRefused(Exception):
 
 
 class _BatchView(APIView):
+    #: The field of the request that has one element for each card.
+    many: ClassVar[str]
+
+    def cost(self, request: Request) -> int:
+        """As many as there are cards."""
+        many = request.data.get(self.many) if isinstance(request.data, dict) else None
+        return max(1, len(many)) if isinstance(many, list) else 1
+
     def handle_exception(self, exc: Exception) -> Any:
         if not isinstance(exc, BatchRefused):
             return super().handle_exception(exc)
@@ -112,9 +119,14 @@ class _BatchView(APIView):
 class TokenBatchView(_BatchView):
     permission_classes = [IsAuthenticated, MayTokenize]
     limits: ClassVar[dict[str, str]] = {"POST": Right.TOKENIZE.value}
+    many = "rows"
 
     @sensitive_variables()
-    @extend_schema(request=NewTokensSerializer, responses={200: KeptRowsSerializer, 207: KeptRowsSerializer})
+    @extend_schema(
+        operation_id="tokenize_batch",
+        request=NewTokensSerializer,
+        responses={200: KeptRowsSerializer, 207: KeptRowsSerializer},
+    )
     def post(self, request: Request) -> Response:
         """Keep up to 1,000 cards. Each row counts in the limit.
 
@@ -125,7 +137,6 @@ class TokenBatchView(_BatchView):
         body = NewTokensSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.validated_data
-        limits.spend(request.user, Right.TOKENIZE.value, len(given["rows"]) - 1)
         rows: dict[int, dict[str, Any]] = {}
         cards: dict[int, dict[str, Any]] = {}
         for index, sent in enumerate(given["rows"]):
@@ -150,11 +161,14 @@ class DetokenizationBatchView(_BatchView):
     # The service decides, so that a refused reading is recorded as well.
     permission_classes = [IsAuthenticated]
     limits: ClassVar[dict[str, str]] = {"POST": Right.DETOKENIZE.value}
+    many = "tokens"
     keeps_answer = False
 
     @sensitive_variables()
     @extend_schema(
-        request=DetokenizationsSerializer, responses={200: RevealedRowsSerializer, 207: RevealedRowsSerializer}
+        operation_id="detokenize_batch",
+        request=DetokenizationsSerializer,
+        responses={200: RevealedRowsSerializer, 207: RevealedRowsSerializer},
     )
     def post(self, request: Request) -> Response:
         """Read up to 1,000 card numbers for one purpose. Each counts in the limit and in the budget of cards.
@@ -164,7 +178,6 @@ class DetokenizationBatchView(_BatchView):
         body = DetokenizationsSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.validated_data
-        limits.spend(request.user, Right.DETOKENIZE.value, len(given["tokens"]) - 1)
         results = services.detokenize_each(
             given["tokens"],
             actor=request.user,

@@ -155,6 +155,13 @@ def test_each_row_counts_in_the_limit(api, canary):
     assert Allowance.objects.get().spent == 5
 
 
+def test_a_batch_larger_than_the_limit_takes_a_whole_minute(settings, api, canary):
+    settings.VAULT = settings.VAULT | {"API_LIMITS": {"tokenize_pan": 2}}
+    rows = [{"pan": canary(f"row {number}")} for number in range(3)]
+    assert [api.post(BATCH, {"rows": rows}).status_code for _ in range(2)] == [200, 429]
+    assert Card.objects.count() == 3
+
+
 def test_without_the_right_no_row_is_looked_at(wire, canary):
     wire.calls.clear()
     answer = client_of(make_user("nobody", "vault.detokenize_pan")).post(BATCH, {"rows": [{"pan": canary("row")}]})
