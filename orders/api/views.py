@@ -78,7 +78,7 @@ class OrderListView(_Orders, ListAPIView[Order]):
 
     @property
     def query_serializer_class(self) -> type[StrictSerializer]:  # type: ignore[override]
-        return OrderQuerySerializer if self.request.method == "GET" else NoParameters
+        return OrderQuerySerializer if self.request.method in ("GET", "HEAD") else NoParameters
 
     def get_queryset(self) -> OrderQuerySet:
         return super().get_queryset().matching(**getattr(self, "query", {}))

@@ -65,7 +65,7 @@ class APIView(DRFAPIView):
 
     query_serializer_class: ClassVar[type[StrictSerializer]] = NoParameters
     limits: ClassVar[dict[str, str]] = {}
-    #: False where digits are in the answer: then a repetition is carried out anew, past policy and audit.
+    #: False where the answer is not to be had without policy and audit: a repetition is then carried out anew.
     keeps_answer: ClassVar[bool] = True
 
     #: The query, as its serializer has it.
