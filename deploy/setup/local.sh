@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by what works with the data of `make run`: the same settings, the same folder.
 DATA_DIR=$(realpath -m "${DATA_DIR:-data}")
 export DATA_DIR

@@ -95,6 +95,8 @@ def test_a_token_ends(written):
     assert not AuthToken.objects.exists()
 
 
+# The command closes its connections, as a process does at its end.
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -235,6 +237,7 @@ def test_who_asks_at_once_gets_two(replaces, _):
     assert len(digests()) == 2
 
 
+@pytest.mark.django_db(transaction=True)
 def test_processes_that_ask_at_once_get_two(installation):
     installation.run("from django.contrib.auth.models import User; print(User.objects.create_user('shop').pk)")
     processes = [installation.start("create_api_token", "shop") for _ in range(5)]

@@ -17,6 +17,8 @@ from django.conf import settings
 from tests.processes import installation
 
 __all__ = ["installation"]
+# Databases are made on the private server.
+pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text().split("## First steps with the API")[1].split("\n## ")[0]
 # A command goes on in the next line after a backslash.
