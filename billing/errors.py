@@ -10,6 +10,8 @@ from django.views import defaults
 from vault.audit import current_origin
 from vault.problems import CONTENT_TYPE, body_of, kind_of
 
+_SLASH = "There is no such thing. Addresses of the API end with a slash."
+
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _problem(request, HTTPStatus.BAD_REQUEST) or defaults.bad_request(request, exception)
@@ -30,5 +32,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def _problem(request: HttpRequest, status: HTTPStatus) -> HttpResponse | None:
     if not request.path.startswith("/api/"):
         return None
-    body = body_of(kind_of("", status), request_id=current_origin().request_id)
+    detail = _SLASH if status is HTTPStatus.NOT_FOUND and not request.path.endswith("/") else ""
+    body = body_of(kind_of("", status), request_id=current_origin().request_id, detail=detail)
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.middleware.common import CommonMiddleware as DjangoCommonMiddleware
 from django.shortcuts import resolve_url
 from django.utils.http import urlencode
 
@@ -23,6 +24,16 @@ from vault.middleware import unavailable
 _Next = Callable[[HttpRequest], HttpResponse]
 
 IDLE: Final = "You were signed out because this session was not used for a while. What you sent was not carried out."
+
+
+class CommonMiddleware(DjangoCommonMiddleware):
+    """Django's own, which does not redirect requests of the API that lack the slash at the end.
+
+    A program that follows the redirect of a POST sends a GET, and one that does not sees an empty answer.
+    """
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        return not request.path.startswith("/api/") and super().should_redirect_with_slash(request)
 
 
 class InterruptionMiddleware:

@@ -28,7 +28,7 @@ _COLUMNS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A stretch of a list, newest first, and whether there is more on either side."""
+    """A stretch of a list, always newest first, and whether there is more on either side."""
 
     orders: list[Order]
     has_newer: bool
@@ -70,14 +70,28 @@ class OrderQuerySet(CardQuerySet):
         """With what every list shows of an order. Brand and last four of the card are its own columns."""
         return self.select_related("customer", "repeat_of").with_card_state()
 
-    def page(self, *, size: int, before: Order | None = None, after: Order | None = None) -> Page:
-        """The `size` orders next to the given one, or the newest. A page costs the same however far down it is."""
+    def oldest_first(self) -> Self:
+        """The other way round."""
+        return self.order_by("placed_at", "id")
+
+    def page(
+        self, *, size: int, before: Order | None = None, after: Order | None = None, is_newest_first: bool = True
+    ) -> Page:
+        """The `size` orders older than `before`, or newer than `after`, or at the beginning of the list.
+
+        A page costs the same however far down it is.
+        """
+        if before is not None:
+            found = list(self._older_than(before).newest_first()[: size + 1])
+            return Page(found[:size], has_newer=True, has_older=len(found) > size)
         if after is not None:
-            found = list(self._newer_than(after).order_by("placed_at", "id")[: size + 1])
+            found = list(self._newer_than(after).oldest_first()[: size + 1])
             return Page(found[:size][::-1], has_newer=len(found) > size, has_older=True)
-        rows = self._older_than(before) if before is not None else self
-        found = list(rows.newest_first()[: size + 1])
-        return Page(found[:size], has_newer=before is not None, has_older=len(found) > size)
+        if is_newest_first:
+            found = list(self.newest_first()[: size + 1])
+            return Page(found[:size], has_newer=False, has_older=len(found) > size)
+        found = list(self.oldest_first()[: size + 1])
+        return Page(found[:size][::-1], has_newer=len(found) > size, has_older=False)
 
     # The first condition alone bounds the index range; an OR at the top would make the database read all of it.
     def _older_than(self, order: Order) -> Self:

@@ -126,7 +126,7 @@ class VaultConfig:
 
 
 #: The limit of what the settings say nothing of.
-API_LIMIT: Final = 600
+API_LIMIT: Final = 3000
 
 EMBEDDED_REFUSED: Final = "The embedded vault is for laptops and tests; here settings.VAULT['BACKEND'] must be 'aws'."
 ONE_KEY_REFUSED: Final = "The keys for cards, fingerprints, the audit log and certificates must be four KMS keys."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from vault.backend import current_vault
-from vault.exceptions import CardErased, RecordTampered, Tampering, TokenNotFound
+from vault.exceptions import CardErased, RecordTampered, Tampering, TokenNotFound, VaultError
 from vault.models import Card, ItemChange
 from vault.pan import PAN
 from vault.records import Item
@@ -25,24 +25,54 @@ def open_cards(tokens: Sequence[Token]) -> list[PAN]:
     Raises `TokenNotFound`, `CardErased`, and `RecordTampered` for an item that is not the one last written: an older
     one of the same card is validly signed, and only what SQL remembers of the last write tells it apart.
     """
-    store = current_vault().store
-    items: dict[Token, Item] = {}
-    for look in range(_LOOKS):
-        cards = _active(tokens)
-        # Only those that were in doubt: beside a re-encryption there may be another one at every look.
-        doubtful = [token for token in dict.fromkeys(tokens) if token not in items]
-        found = store.read(doubtful)
-        items |= {token: item for token, item in found.items() if is_last_written(cards[token.text], item)}
-        if items.keys() >= set(tokens):
-            break
-        time.sleep(_PAUSE * look)
-    else:
-        token = next(token for token in doubtful if token not in items)
-        kind = tampering(cards[token.text], found.get(token))
-        raise RecordTampered(kind or Tampering.UNRECORDED)
+    items, problems = _items_of(tokens, is_all_or_none=True)
+    if problems:
+        raise next(iter(problems.values()))
     # Each card is decrypted once: CloudTrail's record of it has one audited operation that accounts for it.
     opened = {token: _opened(token, item).record.pan for token, item in items.items()}
     return [opened[token] for token in tokens]
+
+
+def open_each(tokens: Sequence[Token], *, is_all_or_none: bool = False) -> list[PAN | VaultError | None]:
+    """The card number under each token, or the reason why there is none, in the order given.
+
+    With `is_all_or_none` no card is opened if one cannot be, and the others are None. Reasons are `TokenNotFound`,
+    `CardErased` and `RecordTampered`; whatever else goes wrong is raised.
+    """
+    items, problems = _items_of(tokens, is_all_or_none=is_all_or_none)
+    found: dict[Token, PAN | VaultError] = dict(problems)
+    if not (problems and is_all_or_none):
+        for token, item in items.items():
+            try:
+                found[token] = _opened(token, item).record.pan
+            except RecordTampered as tampered:
+                found[token] = tampered
+    return [found.get(token) for token in tokens]
+
+
+def _items_of(tokens: Sequence[Token], *, is_all_or_none: bool) -> tuple[dict[Token, Item], dict[Token, VaultError]]:
+    """The items last written, sealed as they are, and for every other token what is wrong with it."""
+    store = current_vault().store
+    items: dict[Token, Item] = {}
+    for look in range(_LOOKS):
+        cards, problems = _active(tokens)
+        if problems and is_all_or_none:
+            return {}, problems
+        # Only those that were in doubt: beside a re-encryption there may be another one at every look.
+        doubtful = [token for token in dict.fromkeys(tokens) if token not in items and token not in problems]
+        found = store.read(doubtful)
+        items |= {token: item for token, item in found.items() if is_last_written(cards[token], item)}
+        doubtful = [token for token in doubtful if token not in items]
+        if not doubtful:
+            break
+        time.sleep(_PAUSE * look)
+    for token in doubtful:
+        if token in found:
+            problems[token] = RecordTampered(tampering(cards[token], found[token]) or Tampering.UNRECORDED)
+        else:
+            problems[token] = TokenNotFound()
+    # What was erased while others were looked at again.
+    return {token: item for token, item in items.items() if token not in problems}, problems
 
 
 def has_newer_keys(store: CardStore) -> bool:
@@ -94,10 +124,17 @@ def outdated(card: Card, item: Item | None) -> Tampering | None:
     return Tampering.OLDER if version < card.item_version else Tampering.UNRECORDED
 
 
-def _active(tokens: Sequence[Token]) -> dict[str, Card]:
-    cards = Card.objects.in_bulk([token.text for token in tokens])
-    if len(cards) < len(set(tokens)):
-        raise TokenNotFound
-    if any(card.is_erased for card in cards.values()):
-        raise CardErased
-    return cards
+def _active(tokens: Sequence[Token]) -> tuple[dict[Token, Card], dict[Token, VaultError]]:
+    """The rows of the cards that are on file, and for every other token why not."""
+    rows = Card.objects.in_bulk([token.text for token in tokens])
+    cards: dict[Token, Card] = {}
+    problems: dict[Token, VaultError] = {}
+    for token in dict.fromkeys(tokens):
+        card = rows.get(token.text)
+        if card is None:
+            problems[token] = TokenNotFound()
+        elif card.is_erased:
+            problems[token] = CardErased()
+        else:
+            cards[token] = card
+    return cards, problems

@@ -1,6 +1,6 @@
 """The vault's door: policy, audit and store behind a few functions.
 
-Tokens come out freely; digits come out of `detokenize` and `detokenize_many` alone.
+Tokens come out freely; digits come out of the functions named `detokenize` alone.
 """
 
 from __future__ import annotations
@@ -18,9 +18,17 @@ from django.utils import timezone
 from vault import alarms, erasure
 from vault.audit import CURRENT, audited
 from vault.backend import current_vault
-from vault.exceptions import CardErased, RecordTampered, TokenNotFound, VaultUnavailable
+from vault.exceptions import (
+    AuditUnavailable,
+    CardErased,
+    RecordTampered,
+    TokenNotFound,
+    VaultError,
+    VaultSealed,
+    VaultUnavailable,
+)
 from vault.models import Card, ErasureCertificate, RevealRequest
-from vault.opening import open_cards
+from vault.opening import open_cards, open_each
 from vault.pan import PAN
 from vault.policy import DETOKENIZE, SEARCH, Actor, authorize_reading, authorize_search
 from vault.purposes import Purpose
@@ -73,6 +81,42 @@ def tokenize_many(
         tokens = [result.token.text for result in results]
         outcome.update({"token": tokens[0]} if len(tokens) == 1 else {"tokens": tokens})
     return results
+
+
+def tokenize_each(
+    pans: Sequence[PAN], *, expires: Sequence[date | None], is_external: bool = True
+) -> list[Tokenization | VaultError]:
+    """Keep each card that can be kept, in the order given; in the place of any other stands the reason why not.
+
+    Once the vault or the audit log does not answer, the cards that are left are not tried. Raises that reason if no
+    card could be kept.
+    """
+    results: list[Tokenization | VaultError] = []
+    lost: VaultError | None = None
+    for start in range(0, len(pans), _CARDS_AT_ONCE):
+        some = slice(start, start + _CARDS_AT_ONCE)
+        try:
+            results += [lost] * len(pans[some]) if lost else _kept(pans[some], expires[some], is_external=is_external)
+        except (AuditUnavailable, VaultSealed, VaultUnavailable) as error:
+            lost = error
+            results += [lost] * len(pans[some])
+    if lost and not any(isinstance(result, Tokenization) for result in results):
+        raise lost
+    return results
+
+
+def _kept(pans: Sequence[PAN], expires: Sequence[date | None], *, is_external: bool) -> list[Tokenization | VaultError]:
+    try:
+        return [*tokenize_many(pans, expires=expires, is_external=is_external)]
+    except RecordTampered as tampered:
+        if len(pans) == 1:
+            return [tampered]
+    # One of them was tampered with. Each by itself says which; for the others it is no more than once again.
+    return [
+        result
+        for pan, date in zip(pans, expires, strict=True)
+        for result in _kept([pan], [date], is_external=is_external)
+    ]
 
 
 def find(pan: PAN) -> Token | None:
@@ -160,6 +204,35 @@ def detokenize_many(
     with _alarmed(actor, **about), audited(DETOKENIZE, actor=actor, cards=len(names), **about):
         authorize_reading(actor, purpose=purpose, tokens=names, reveal=reveal)
         return open_cards(wanted)
+
+
+def detokenize_each(
+    tokens: Sequence[str], *, actor: Actor | None, purpose: Purpose, is_all_or_none: bool = False
+) -> list[PAN | VaultError | None]:
+    """The card number under each token, or the reason why there is none, in the order given.
+
+    With `is_all_or_none` nothing is opened if one of them cannot be; the others are None then. What is no token is
+    `TokenNotFound`, as an unknown one. All count in the budget, and all stand in one audit event. Raises
+    `DetokenizationDenied`, `AuditUnavailable`, `VaultSealed`, `VaultUnavailable`.
+    """
+    wanted = [Token(text) for text in tokens if Token.is_token(text)]
+    about: dict[str, Any] = {"purpose": purpose.name, "reason": purpose.text}
+    names = [token.text for token in wanted]
+    with (
+        _alarmed(actor, **about),
+        audited(DETOKENIZE, actor=actor, cards=len(tokens), tokens=names, **about) as outcome,
+    ):
+        authorize_reading(actor, purpose=purpose, tokens=names, reveal=None)
+        unknown = {text: TokenNotFound() for text in tokens if not Token.is_token(text)}
+        if unknown and is_all_or_none:
+            return [unknown.get(text) for text in tokens]
+        found = dict(zip(names, open_each(wanted, is_all_or_none=is_all_or_none), strict=True))
+        failed = {name: type(each).__name__ for name, each in found.items() if isinstance(each, VaultError)}
+        outcome |= {"failed": failed, "opened": sum(isinstance(each, PAN) for each in found.values())}
+    for name, each in found.items():
+        if isinstance(each, RecordTampered):
+            alarms.sound("card.tampered", _TAMPERED, actor=actor, kind=each.kind.value, token=name, **about)
+    return [unknown.get(text) or found[text] for text in tokens]
 
 
 _TAMPERED: Final = "A stored card failed its integrity check. Nothing was given out."

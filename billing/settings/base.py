@@ -48,7 +48,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     # Before CommonMiddleware, which would repeat the address in a redirect of its own.
     "vault.middleware.RefusePANInURLMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "billing.middleware.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 
+from orders.api.pagination import NEWEST_FIRST, OLDEST_FIRST
 from orders.currencies import Currency
 from orders.models import BRANDS, DESCRIPTION_LENGTH, Order
 from vault.api.fields import ExpirySerializerField, PANSerializerField, TextField, TokenSerializerField
@@ -116,9 +117,11 @@ class OrderQuerySerializer(StrictSerializer):
     placed_from = serializers.DateTimeField(required=False, help_text="Placed at this moment or later.")
     placed_before = serializers.DateTimeField(required=False, help_text="Placed earlier than this.")
     ordering = serializers.ChoiceField(
-        choices=["-placed_at", "placed_at", "-amount", "amount"],
-        default="-placed_at",
+        choices=[NEWEST_FIRST, OLDEST_FIRST],
+        default=NEWEST_FIRST,
         error_messages={"invalid_choice": "Orders are not sorted by this."},
     )
-    cursor = TextField(required=False, max_length=200, help_text="From `next` or `previous` of another page.")
+    cursor = TextField(
+        required=False, max_length=40, help_text="As `next` or `previous` of another page has it, in its address."
+    )
     page_size = serializers.IntegerField(min_value=1, max_value=200, default=100)

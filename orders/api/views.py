@@ -64,7 +64,11 @@ class _Orders(APIView, GenericAPIView[Order]):
     def get_queryset(self) -> OrderQuerySet:
         if getattr(self, "swagger_fake_view", False):
             return Order.objects.none()
-        return Order.objects.visible_to(self.request.user).for_list()  # type: ignore[arg-type]  # it is signed in
+        return self.visible_orders().for_list()
+
+    def visible_orders(self) -> OrderQuerySet:
+        """Whatever the query of the request asks for."""
+        return Order.objects.visible_to(self.request.user)  # type: ignore[arg-type]  # it is signed in
 
 
 class OrderListView(_Orders, ListAPIView[Order]):
@@ -74,7 +78,7 @@ class OrderListView(_Orders, ListAPIView[Order]):
 
     @property
     def query_serializer_class(self) -> type[StrictSerializer]:  # type: ignore[override]
-        return OrderQuerySerializer if self.request.method == "GET" else NoParameters
+        return OrderQuerySerializer if self.request.method in ("GET", "HEAD") else NoParameters
 
     def get_queryset(self) -> OrderQuerySet:
         return super().get_queryset().matching(**getattr(self, "query", {}))

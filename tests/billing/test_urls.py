@@ -75,7 +75,14 @@ def test_the_admin_is_entered_through_the_sign_in_of_the_pages(client):
     assert client.get("/admin/login/?next=/admin/")["Location"] == "/accounts/login/?next=%2Fadmin%2F"
 
 
-@pytest.mark.parametrize("address", ["/api/nowhere", "/api/v1/nowhere/"])
+@pytest.mark.parametrize("address", ["/api/v1/tokens", "/api/v1/orders", "/api/nowhere"])
+def test_a_program_that_forgets_the_slash_is_told(client, address):
+    answer = client.post(address, {}, content_type="application/json")
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+    assert "end with a slash" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("address", ["/api/nowhere/", "/api/v1/nowhere/"])
 def test_the_api_answers_with_a_problem_where_there_is_nothing(client, address):
     answer = client.get(address)
     assert answer["Content-Type"] == "application/problem+json"

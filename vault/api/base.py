@@ -65,7 +65,7 @@ class APIView(DRFAPIView):
 
     query_serializer_class: ClassVar[type[StrictSerializer]] = NoParameters
     limits: ClassVar[dict[str, str]] = {}
-    #: False where digits are in the answer: then a repetition is carried out anew, past policy and audit.
+    #: False where the answer is not to be had without policy and audit: a repetition is then carried out anew.
     keeps_answer: ClassVar[bool] = True
 
     #: The query, as its serializer has it.
@@ -80,7 +80,7 @@ class APIView(DRFAPIView):
         """Everything that is asked before the method runs. Raises what `vault.api.problems` answers."""
         screen_headers(request.headers)
         super().initial(request, *args, **kwargs)
-        limits.spend(request.user, self.limits.get(request.method or "", limits.OTHERS))
+        limits.spend(request.user, self.limits.get(request.method or "", limits.OTHERS), self.cost(request))
         self.query = self._parameters(request)
         if request.method in _WITH_BODY:
             screen_body(request.data)
@@ -89,6 +89,10 @@ class APIView(DRFAPIView):
             if isinstance(found, IdempotentRequest):
                 raise _Replayed(found)
             self._claim = found
+
+    def cost(self, request: Request) -> int:
+        """What a request counts in its limit."""
+        return 1
 
     @property
     def submission(self) -> UUID | None:

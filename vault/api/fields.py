@@ -24,6 +24,15 @@ class TextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class FlagField(serializers.BooleanField):
+    """True or false as JSON has them, and nothing that stands for one."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid")
+        return data
+
+
 class PANSerializerField(serializers.Field):  # type: ignore[type-arg]
     """Takes a card number as a JSON string and gives a stored card: token, brand and last four."""
 

@@ -70,17 +70,22 @@ class Claim:
 
     def settle(self, status_code: int, headers: dict[str, str], answer: str) -> None:
         """Keep the answer for those who ask again."""
-        self._mine().update(status=status_code, headers=headers, answer=answer)
+        self._change(status=status_code, headers=headers, answer=answer)
 
     def release(self) -> None:
         """Give the key free: nothing was carried out."""
-        self._mine().delete()
+        with suppress(DatabaseError):
+            self._mine().delete()
 
     def leave(self) -> None:
         """Let the same request be carried out again: whether this one was is not known, or its answer is not kept."""
-        # Without a database the claim lapses by itself, and the answer is more to the point than this error.
+        self._change(claimed_until=timezone.now())
+
+    def _change(self, **columns: Any) -> None:
+        # An order that was placed is answered whatever becomes of this row: without a database the claim lapses, and
+        # then a repetition is carried out with the same submission.
         with suppress(DatabaseError):
-            self._mine().update(claimed_until=timezone.now())
+            self._mine().update(**columns)
 
     def _mine(self) -> Any:
         # Another process has it if this one took longer than a claim lasts.

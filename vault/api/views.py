@@ -83,6 +83,8 @@ class TokenSearchView(APIView):
     # The service decides, so that a refused search is recorded as well.
     permission_classes = [IsAuthenticated]
     limits = {"POST": Right.SEARCH.value}
+    # An answer from before would be one past policy and audit.
+    keeps_answer = False
 
     @sensitive_variables()
     @extend_schema(request=SearchSerializer, responses={200: TokenSerializer})

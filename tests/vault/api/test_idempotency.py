@@ -166,6 +166,14 @@ def test_a_right_that_was_revoked_is_not_replayed(api, shop, canary):
     assert send(api, body, address=TOKENS).status_code == 403
 
 
+def test_a_search_is_made_again_and_recorded_again(canary):
+    card = make_card(digits := canary("search"))
+    searcher = make_user("searcher", "vault.search_pan")
+    answers = [send(client_of(searcher), {"pan": digits}, address=f"{TOKENS}search/") for _ in range(2)]
+    assert [answer.json()["token"] for answer in answers] == [card.token] * 2
+    assert AuditEvent.objects.filter(operation="search", outcome="done").count() == 2
+
+
 @pytest.mark.parametrize("key", ["", "a b", "é", "x" * 256, "a\tb"])
 def test_a_key_that_is_none_is_refused(api, canary, wire, key):
     wire.calls.clear()

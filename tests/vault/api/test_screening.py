@@ -108,8 +108,6 @@ def test_a_card_number_in_the_address_is_a_problem(api, canary, where):
         pytest.param("?page_size=0", [("page_size", "min_value")], id="no page"),
         pytest.param("?ordering=customer", [("ordering", "invalid_choice")], id="ordering"),
         pytest.param("?cursor=nonsense", [("cursor", "invalid")], id="cursor"),
-        pytest.param("?cursor=cD14", [("cursor", "invalid")], id="a cursor with p=x"),
-        pytest.param("?cursor=cD0yMDI2", [("cursor", "invalid")], id="a cursor with p=2026"),
         pytest.param("?format=html", [("format", "unknown")], id="format"),
     ],
 )
