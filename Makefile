@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. The work is done by the scripts in deploy/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format lock venv bench-audit
+.PHONY: help run test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format lock venv bench-audit schema
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ format: venv ## let ruff put the code in order
 
 bench-audit: venv ## what the audit log costs with eight writers (about 2 minutes)
 	@DATA_DIR=$$(mktemp -d) .venv/bin/python -m tests.mariadb --durable -- .venv/bin/python benchmarks/audit_writers.py
+
+schema: venv ## write docs/openapi.json from the code
+	@deploy/setup/schema.sh
 
 lock: venv ## turn the two requirements.in into hashed locks (ARGS="--upgrade")
 	@deploy/setup/lock.sh $(ARGS)

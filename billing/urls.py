@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from billing import health
+from billing import api_pages, health
 
 handler400 = "billing.errors.bad_request"
 handler403 = "billing.errors.permission_denied"
@@ -47,6 +47,10 @@ if "api" in settings.SURFACES:
         path("api/v1/", include(("orders.api.urls", "orders"), namespace="api_orders")),
         path("api/v1/", include(("vault.api.urls", "vault"), namespace="api_vault")),
         path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
+        path("api/docs/", api_pages.DocumentationView.as_view(), name="api_docs"),
+        path("api/problems/", api_pages.ProblemListView.as_view(), name="problems"),
+        # Without a slash, as the `type` of a problem has it.
+        path("api/problems/<str:code>", api_pages.ProblemView.as_view(), name="problem"),
     ]
 
 if "admin" in settings.SURFACES:

@@ -69,11 +69,16 @@ def code_of(secret, *, wrong=False) -> str:
     return totp.format_hotp_value((value + wrong) % 10**6)
 
 
+def token_of(user) -> str:
+    """A token of the API, as a service account has it."""
+    return AuthToken.objects.create(user)[1]
+
+
 def client_of(user) -> APIClient:
     """A client of the API, signed in with a token as a service account is."""
     client = APIClient()
     client.default_format = "json"
-    client.credentials(HTTP_AUTHORIZATION=f"Token {AuthToken.objects.create(user)[1]}")
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token_of(user)}")
     return client
 
 

@@ -10,8 +10,8 @@ from vault.exceptions import InvalidPAN, PANProblem
 
 MIN_DIGITS: Final = 12
 MAX_DIGITS: Final = 19
-# 19 digits, each followed by a separator, twice over: longer text is not a typed card number.
-_MAX_TEXT: Final = 80
+#: 19 digits, each followed by a separator, twice over: longer text is not a typed card number.
+MOST_CHARACTERS: Final = 80
 _DIGITS: Final = frozenset("0123456789")
 _SEPARATORS: Final = str.maketrans("", "", " -")
 
@@ -120,13 +120,13 @@ class PAN:
         """
         if not isinstance(text, str):
             raise InvalidPAN(PANProblem.CHARACTERS)
-        digits = text[: _MAX_TEXT + 1].translate(_SEPARATORS)
+        digits = text[: MOST_CHARACTERS + 1].translate(_SEPARATORS)
         if not digits:
             raise InvalidPAN(PANProblem.EMPTY)
         if not _DIGITS.issuperset(digits):
             raise InvalidPAN(PANProblem.CHARACTERS)
         brand, lengths = brand_and_lengths(digits)
-        if len(text) > _MAX_TEXT or len(digits) not in lengths:
+        if len(text) > MOST_CHARACTERS or len(digits) not in lengths:
             raise InvalidPAN(PANProblem.LENGTH)
         # Zeros alone satisfy Luhn, and no issuer has them.
         if not has_luhn_checksum(digits) or not digits.strip("0"):

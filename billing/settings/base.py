@@ -241,7 +241,7 @@ REST_FRAMEWORK = {
     # No browsable API: its forms would show a rejected card number again.
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["vault.api.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "vault.api.schema.AutoSchema",
     "EXCEPTION_HANDLER": "vault.api.problems.problem_response",
     # OPTIONS would describe the serializers; the schema does that better.
     "DEFAULT_METADATA_CLASS": None,
@@ -249,12 +249,42 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Billing API",
+    "DESCRIPTION": (
+        "Orders paid with cards, and the cards themselves as tokens. The guide is docs/api.md. Errors are problem "
+        "details (RFC 9457); each kind is explained at [/api/problems/](/api/problems/)."
+    ),
     "VERSION": "1",
+    "LICENSE": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
     "OAS_VERSION": "3.1.0",
+    # The host that serves the document.
+    "SERVERS": [{"url": "/"}],
+    "TAGS": [
+        {"name": "orders", "description": "Placed, looked at, cancelled and paid again."},
+        {"name": "tokens", "description": "Card numbers in, tokens out, and back for those with the right."},
+    ],
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    # Whoever reads it need not say who they are, and a token that has expired does not lock anybody out of it.
+    "SERVE_AUTHENTICATION": [],
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     # Two components have it, so it cannot be named after one.
     "ENUM_NAME_OVERRIDES": {"CardStatusEnum": "vault.models.Card.Status"},
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "knoxApiToken": {
+                "type": "apiKey",
+                "in": "header",
+                "name": "Authorization",
+                "description": "The word `Token`, a space, and the token of a service account: `Token 9f2c...`",
+            }
+        }
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "billing.openapi.add_examples",
+    ],
 }
 
 # --- Browsers ------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from drf_spectacular.utils import extend_schema_field
@@ -13,7 +13,7 @@ from rest_framework.fields import get_error_detail
 
 from orders.api.pagination import NEWEST_FIRST, OLDEST_FIRST
 from orders.currencies import Currency
-from orders.models import BRANDS, DESCRIPTION_LENGTH, Order
+from orders.models import BRANDS, DESCRIPTION_LENGTH, PUBLIC_ID_PATTERN, Order
 from vault.api.fields import ExpirySerializerField, PANSerializerField, TextField, TokenSerializerField
 from vault.api.serializers import StrictSerializer
 from vault.validators import validate_no_pan
@@ -25,25 +25,34 @@ class CardSerializer(serializers.Serializer[Any]):
     """The card that paid an order: never digits, but the last four."""
 
     token = TokenSerializerField(read_only=True)
-    brand = serializers.CharField(read_only=True)
-    last4 = serializers.CharField(read_only=True)
+    brand = serializers.ChoiceField(choices=BRANDS, read_only=True)
+    last4 = serializers.RegexField(r"^[0-9]{4}$", read_only=True, help_text="The last four digits.")
     on_file = serializers.BooleanField(read_only=True, help_text="False once the card was erased.")
 
 
 class OrderSerializer(serializers.Serializer[Order]):
-    id = serializers.CharField(source="public_id", read_only=True)
+    """Something that was paid for with a card."""
+
+    id = serializers.RegexField(f"^{PUBLIC_ID_PATTERN}$", source="public_id", read_only=True)
     name = serializers.CharField(read_only=True)
     description = serializers.CharField(read_only=True)
-    amount = serializers.CharField(
-        source="amount_text", read_only=True, help_text="A decimal number with the currency's own places."
+    amount = serializers.RegexField(
+        r"^[0-9]{1,10}(\.[0-9]{2})?$",
+        source="amount_text",
+        read_only=True,
+        help_text="A decimal number with the currency's own places.",
     )
-    currency = serializers.CharField(read_only=True, help_text="ISO 4217")
+    currency = serializers.ChoiceField(choices=Currency.choices, read_only=True, help_text="ISO 4217")
     status = serializers.ChoiceField(choices=Order.Status.choices, read_only=True)
     card = serializers.SerializerMethodField()
     placed_at = serializers.DateTimeField(read_only=True)
     cancelled_at = serializers.DateTimeField(read_only=True, allow_null=True)
     repeat_of = serializers.CharField(
-        source="repeat_of.public_id", read_only=True, allow_null=True, default=None, help_text="The order it repeats."
+        source="repeat_of.public_id",
+        read_only=True,
+        allow_null=True,
+        default=None,
+        help_text="The `id` of the order it repeats.",
     )
 
     @extend_schema_field(CardSerializer)
@@ -54,6 +63,10 @@ class OrderSerializer(serializers.Serializer[Order]):
         return dict(CardSerializer(card | {"on_file": not order.is_card_erased}).data)
 
 
+# Zero is no amount. A JSON number would do for most, and be wrong for some.
+@extend_schema_field(
+    {"type": "string", "pattern": r"^(?!0*(\.0*)?$)[0-9]{1,10}(\.[0-9]{1,2})?$", "examples": ["12.50"]}
+)
 class AmountField(serializers.DecimalField):
     """An amount as text: a JSON number would pass through a float."""
 
@@ -66,10 +79,29 @@ class AmountField(serializers.DecimalField):
 class NewOrderSerializer(StrictSerializer):
     """An order to be placed, paid with exactly one of a card number and a token."""
 
-    name = TextField(max_length=100, validators=[validate_no_pan])
-    description = TextField(max_length=DESCRIPTION_LENGTH, allow_blank=True, default="", validators=[validate_no_pan])
-    amount = AmountField(max_digits=12, decimal_places=2, min_value=Decimal("0.01"))
+    rules: ClassVar[dict[str, Any]] = {
+        "if": {"required": ["pan"]},
+        "then": {"not": {"required": ["token"]}},
+        "else": {"required": ["token"]},
+        "dependentRequired": {"expires": ["pan"]},
+    }
+
+    name = TextField(max_length=100, validators=[validate_no_pan], help_text="What is paid for, in a few words.")
+    description = TextField(
+        max_length=DESCRIPTION_LENGTH,
+        allow_blank=True,
+        default="",
+        validators=[validate_no_pan],
+        help_text="What is paid for, in more words.",
+    )
+    amount = AmountField(
+        max_digits=12,
+        decimal_places=2,
+        min_value=Decimal("0.01"),
+        help_text="A decimal number as text, at least 0.01, with no more places than the currency has.",
+    )
     currency = serializers.ChoiceField(
+        help_text="ISO 4217",
         # DRF's own message quotes what was sent.
         choices=Currency.choices,
         error_messages={"invalid_choice": "This currency is not accepted."},
@@ -97,6 +129,8 @@ class NewOrderSerializer(StrictSerializer):
 
 
 class PayAgainSerializer(StrictSerializer):
+    """What an order is paid with once more."""
+
     token = TokenSerializerField(help_text="The card that pays this time.")
 
 

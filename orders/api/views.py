@@ -21,10 +21,11 @@ from orders.api.pagination import OrderPagination
 from orders.api.permissions import CHANGE, PLACE, HasRight, IsOwnOrder
 from orders.api.serializers import NewOrderSerializer, OrderQuerySerializer, OrderSerializer, PayAgainSerializer
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
-from orders.models import Order
+from orders.models import PUBLIC_ID_PATTERN, Order
 from orders.querysets import OrderQuerySet
 from vault import problems
 from vault.api.base import APIView, NoParameters, refuse_body
+from vault.api.schema import OF_THE_VAULT
 from vault.api.serializers import StrictSerializer
 from vault.exceptions import CardErased
 
@@ -60,6 +61,7 @@ class _Orders(APIView, GenericAPIView[Order]):
     limits: ClassVar[dict[str, str]] = {"GET": "view_order"}
     serializer_class = OrderSerializer
     lookup_field = "public_id"
+    path_patterns: ClassVar[dict[str, str]] = {"public_id": PUBLIC_ID_PATTERN}
 
     def get_queryset(self) -> OrderQuerySet:
         if getattr(self, "swagger_fake_view", False):
@@ -75,6 +77,7 @@ class OrderListView(_Orders, ListAPIView[Order]):
     pagination_class = OrderPagination
     rights: ClassVar[dict[str, str]] = {"POST": PLACE}
     limits: ClassVar[dict[str, str]] = {"GET": "view_order", "POST": "add_order"}
+    kinds: ClassVar[dict[str, tuple[problems.Kind, ...]]] = {"POST": OF_THE_VAULT}
 
     @property
     def query_serializer_class(self) -> type[StrictSerializer]:  # type: ignore[override]
@@ -83,15 +86,21 @@ class OrderListView(_Orders, ListAPIView[Order]):
     def get_queryset(self) -> OrderQuerySet:
         return super().get_queryset().matching(**getattr(self, "query", {}))
 
-    @extend_schema(parameters=[OrderQuerySerializer])
+    @extend_schema(operation_id="list_orders", parameters=[OrderQuerySerializer])
     def get(self, request: Request) -> Response:
-        """The orders that the account may see: with the right `view_order` all of them, else its own."""
+        """List orders. With the right `orders.view_order` all of them, else the account's own.
+
+        The next page is at the address in `next`. Orders that are placed meanwhile move none from one page to another.
+        """
         return self.list(request)
 
     @sensitive_variables()
-    @extend_schema(request=NewOrderSerializer, responses={201: OrderSerializer})
+    @extend_schema(operation_id="place_order", request=NewOrderSerializer, responses={201: OrderSerializer})
     def post(self, request: Request) -> Response:
-        """Place an order. It belongs to the caller."""
+        """Place an order. It belongs to the caller, and is paid with either a card number or a token.
+
+        A number is kept, and answered as a token.
+        """
         body = NewOrderSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.order()
@@ -108,8 +117,11 @@ class OrderListView(_Orders, ListAPIView[Order]):
 
 
 class OrderDetailView(_Orders, RetrieveAPIView[Order]):
+    conditions: ClassVar[dict[str, str]] = {"GET": "If-None-Match"}
+
+    @extend_schema(operation_id="get_order")
     def get(self, request: Request, public_id: str) -> HttpResponseBase:  # type: ignore[override]
-        """One order."""
+        """Get an order. 404 as well for one that this account may not see."""
         return self.entity(OrderSerializer(self.get_object()).data)
 
 
@@ -117,6 +129,7 @@ class _OwnOrder(_Orders):
     """Acts on an order. One that the caller may see but does not own is refused; any other does not exist."""
 
     permission_classes = [IsAuthenticated, HasRight, IsOwnOrder]
+    conditions: ClassVar[dict[str, str]] = {"POST": "If-Match"}
 
     def order(self) -> Order:
         """The order, in the state that `If-Match` names if the request has it."""
@@ -128,10 +141,11 @@ class _OwnOrder(_Orders):
 class OrderCancelView(_OwnOrder):
     rights: ClassVar[dict[str, str]] = {"POST": CHANGE}
     limits: ClassVar[dict[str, str]] = {"POST": "change_order"}
+    kinds: ClassVar[dict[str, tuple[problems.Kind, ...]]] = {"POST": (NOT_CANCELLABLE,)}
 
-    @extend_schema(request=None, responses={200: OrderSerializer})
+    @extend_schema(operation_id="cancel_order", request=None, responses={200: OrderSerializer})
     def post(self, request: Request, public_id: str) -> Response:
-        """Cancel an order. 409 if it is cancelled already."""
+        """Cancel an order. It has to be the account's own. 409 `order_not_cancellable` if it is cancelled already."""
         order = self.order()
         refuse_body(request)
         try:
@@ -145,9 +159,9 @@ class OrderPayAgainView(_OwnOrder):
     rights: ClassVar[dict[str, str]] = {"POST": PLACE}
     limits: ClassVar[dict[str, str]] = {"POST": "add_order"}
 
-    @extend_schema(request=PayAgainSerializer, responses={201: OrderSerializer})
+    @extend_schema(operation_id="pay_order_again", request=PayAgainSerializer, responses={201: OrderSerializer})
     def post(self, request: Request, public_id: str) -> Response:
-        """Place the same order once more, paid with a card that is kept already."""
+        """Place the same order once more. It has to be the account's own, and is paid with a card that is kept."""
         order = self.order()
         body = PayAgainSerializer(data=request.data)
         body.is_valid(raise_exception=True)

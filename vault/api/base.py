@@ -61,12 +61,19 @@ class APIView(DRFAPIView):
     """A view that screens what comes in for card data, keeps to limits, and carries a request with a key out once.
 
     What a view says of itself: the serializer of its query, its limit by method, and whether its answer may be kept.
+    `vault.api.schema` describes it from the same, and from the three that follow.
     """
 
     query_serializer_class: ClassVar[type[StrictSerializer]] = NoParameters
     limits: ClassVar[dict[str, str]] = {}
     #: False where the answer is not to be had without policy and audit: a repetition is then carried out anew.
     keeps_answer: ClassVar[bool] = True
+    #: The conditional header that a method honors.
+    conditions: ClassVar[dict[str, str]] = {}
+    #: The kinds of error of a method's own, besides those of every operation and of its right.
+    kinds: ClassVar[dict[str, tuple[problems.Kind, ...]]] = {}
+    #: What a part of the path looks like.
+    path_patterns: ClassVar[dict[str, str]] = {}
 
     #: The query, as its serializer has it.
     query: dict[str, Any]

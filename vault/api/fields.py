@@ -11,7 +11,7 @@ from rest_framework import serializers
 from vault.exceptions import InvalidPAN, InvalidToken, PANProblem
 from vault.expiry import InvalidExpiry, last_day_of_month, parse_expiry
 from vault.fields import PANField, StoredCard
-from vault.pan import PAN
+from vault.pan import MIN_DIGITS, MOST_CHARACTERS, PAN
 from vault.tokens import PATTERN, Token
 
 
@@ -55,9 +55,17 @@ class PANSerializerField(serializers.Field):  # type: ignore[type-arg]
         return {"token": value.token.text, "brand": value.brand.value, "last4": value.last4}
 
 
-extend_schema_field({"type": "string", "writeOnly": True, "description": "Card number: digits, spaces, hyphens."})(
-    PANSerializerField
-)
+# The format is ours: 12 to 19 digits of a brand's length with their check digit. Spaces and hyphens may stand anywhere.
+extend_schema_field(
+    {
+        "type": "string",
+        "format": "pan",
+        "pattern": "^[0-9 -]+$",
+        "minLength": MIN_DIGITS,
+        "maxLength": MOST_CHARACTERS,
+        "writeOnly": True,
+    }
+)(PANSerializerField)
 
 
 @extend_schema_field({"type": "string", "pattern": f"^{PATTERN}$"})
@@ -76,7 +84,7 @@ class TokenSerializerField(serializers.Field):  # type: ignore[type-arg]
         return str(value)
 
 
-@extend_schema_field({"type": "string", "pattern": "^20[0-9]{2}-(0[1-9]|1[0-2])$", "example": "2029-08"})
+@extend_schema_field({"type": "string", "pattern": "^20[0-9]{2}-(0[1-9]|1[0-2])$", "examples": ["2029-08"]})
 class ExpirySerializerField(serializers.Field):  # type: ignore[type-arg]
     """Takes and gives the month on a card as YYYY-MM. A month that is over is refused."""
 

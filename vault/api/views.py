@@ -30,6 +30,7 @@ from vault.evidence import document
 from vault.exceptions import TokenNotFound
 from vault.policy import Right
 from vault.purposes import Purpose
+from vault.tokens import PATTERN
 
 
 class TokenListView(APIView):
@@ -37,7 +38,11 @@ class TokenListView(APIView):
     limits = {"POST": Right.TOKENIZE.value}
 
     @sensitive_variables()
-    @extend_schema(request=NewTokenSerializer, responses={200: KeptTokenSerializer, 201: KeptTokenSerializer})
+    @extend_schema(
+        operation_id="tokenize",
+        request=NewTokenSerializer,
+        responses={200: KeptTokenSerializer, 201: KeptTokenSerializer},
+    )
     def post(self, request: Request) -> Response:
         """Keep a card. 201 for a new one; 200 if it is known, with the token it has and an expiry that was given.
 
@@ -56,20 +61,22 @@ class TokenListView(APIView):
 
 class TokenView(APIView):
     limits = {"GET": "view_card", "DELETE": Right.ERASE.value}
+    conditions = {"GET": "If-None-Match"}
+    path_patterns = {"token": PATTERN}
 
     def get_permissions(self) -> list[Any]:
         """For an erasure the service decides, so that a refused one is recorded as well."""
         return [IsAuthenticated()] if self.request.method == "DELETE" else [IsAuthenticated(), MayViewCard()]
 
-    @extend_schema(responses={200: TokenSerializer})
+    @extend_schema(operation_id="describe_token", responses={200: TokenSerializer})
     def get(self, request: Request, token: str) -> HttpResponseBase:
         """Describe a card without opening it. A malformed token is as unknown as an unknown one."""
         return self.entity(TokenSerializer(services.describe(token)).data)
 
     @sensitive_variables()
-    @extend_schema(request=ErasureSerializer, responses={200: CertificateSerializer})
+    @extend_schema(operation_id="erase_token", request=ErasureSerializer, responses={200: CertificateSerializer})
     def delete(self, request: Request, token: str) -> Response:
-        """Erase a card for good. Takes the right `erase_card`; the same again gives the same certificate.
+        """Erase a card for good. The same again gives the same certificate.
 
         409 `on_hold` for a card under legal hold.
         """
@@ -87,9 +94,9 @@ class TokenSearchView(APIView):
     keeps_answer = False
 
     @sensitive_variables()
-    @extend_schema(request=SearchSerializer, responses={200: TokenSerializer})
+    @extend_schema(operation_id="search_token", request=SearchSerializer, responses={200: TokenSerializer})
     def post(self, request: Request) -> Response:
-        """Find a card by its number. 404 if none is on file. Takes the right `search_pan`, and is recorded."""
+        """Find a card by its number. 404 if none is on file. Each search counts in the budget and is recorded."""
         body = SearchSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         card = services.search(body.validated_data["pan"], actor=request.user)
@@ -103,11 +110,12 @@ class DetokenizationView(APIView):
     permission_classes = [IsAuthenticated]
     limits = {"POST": Right.DETOKENIZE.value}
     keeps_answer = False
+    path_patterns = {"token": PATTERN}
 
     @sensitive_variables()
-    @extend_schema(request=DetokenizationSerializer, responses={200: RevealedSerializer})
+    @extend_schema(operation_id="detokenize", request=DetokenizationSerializer, responses={200: RevealedSerializer})
     def post(self, request: Request, token: str) -> Response:
-        """Read a card number. Takes the right `detokenize_pan` and a purpose, counts in the budget, and is recorded.
+        """Read a card number. Takes a purpose, counts in the budget, and is recorded.
 
         403 `detokenization_denied` says in `reason` why not.
         """
