@@ -34,6 +34,23 @@ KINDS = {
     "staff": ((), {"is_staff": True}),
     "superuser": ((), {"is_staff": True, "is_superuser": True}),
 }
+# By operation: who may have it carried out. Orders can be looked at by everybody who is signed in: their own.
+ANYBODY = frozenset(KINDS) - {ANONYMOUS}
+MAY = {
+    "GET /api/v1/orders/": ANYBODY,
+    "GET /api/v1/orders/{public_id}/": ANYBODY,
+    "POST /api/v1/orders/": {"place orders", ALL_RIGHTS, "superuser"},
+    "POST /api/v1/orders/{public_id}/cancel/": {"change orders", ALL_RIGHTS, "superuser"},
+    "POST /api/v1/orders/{public_id}/pay-again/": {"place orders", ALL_RIGHTS, "superuser"},
+    "GET /api/v1/tokens/{token}/": {"view cards", "tokenize", ALL_RIGHTS, "superuser"},
+    # Being a superuser is none of the rights of the vault.
+    "POST /api/v1/tokens/": {"tokenize", ALL_RIGHTS},
+    "POST /api/v1/tokens/batch/": {"tokenize", ALL_RIGHTS},
+    "POST /api/v1/tokens/search/": {"search", ALL_RIGHTS},
+    "POST /api/v1/tokens/detokenize/": {"detokenize", ALL_RIGHTS},
+    "POST /api/v1/tokens/{token}/detokenize/": {"detokenize", ALL_RIGHTS},
+    "DELETE /api/v1/tokens/{token}/": {"erase", ALL_RIGHTS},
+}
 # Who is given digits, if it asks for them in the right way.
 READERS = frozenset({"detokenize", ALL_RIGHTS})
 

@@ -18,7 +18,7 @@ class Stock:
         for owner in filter(None, (account, other)):
             saved = make_saved_card(owner, digits[0])
             self.tokens.append(str(saved.token))
-            self.orders += [make_order(owner, saved.token).public_id for _ in range(3)]
+            self.orders += [make_order(owner, saved.token).public_id for _ in range(5)]
 
     def fill(self, case) -> None:
         """Let a request for a thing that is nowhere be about one that is here. Which one is chosen by what stood there."""
@@ -27,6 +27,9 @@ class Stock:
             path["token"] = _choose(self.tokens, path["token"])
         if "public_id" in path and not Order.objects.filter(public_id=path["public_id"]).exists():
             path["public_id"] = _choose(self.orders, path["public_id"])
+        if "If-Match" in (case.headers or {}):
+            # Hardly any text is the ETag of something. This one is that of anything (RFC 9110, 13.1.1).
+            case.headers["If-Match"] = _choose(["*", case.headers["If-Match"]], case.headers["If-Match"])
         if isinstance(case.body, dict):
             self._fill_body(case.body)
 

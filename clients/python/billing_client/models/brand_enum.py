@@ -1,0 +1,16 @@
+from enum import StrEnum
+
+
+class BrandEnum(StrEnum):
+    AMEX = "amex"
+    DINERS = "diners"
+    DISCOVER = "discover"
+    JCB = "jcb"
+    MAESTRO = "maestro"
+    MASTERCARD = "mastercard"
+    UNIONPAY = "unionpay"
+    UNKNOWN = "unknown"
+    VISA = "visa"
+
+    def __str__(self) -> str:
+        return str(self.value)
