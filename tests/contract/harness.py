@@ -197,4 +197,8 @@ def _sent(case) -> str:
 
 
 def _said(interaction) -> str:
-    return f"  said: {interaction.response.status_code} {interaction.response.text:.700}" if interaction else "  said: nothing"
+    return (
+        f"  said: {interaction.response.status_code} {interaction.response.text:.700}"
+        if interaction
+        else "  said: nothing"
+    )

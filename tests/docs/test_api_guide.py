@@ -40,7 +40,9 @@ def environment(live_server, account, leaks):
 def run_shell(script, environment, card):
     # The guide says where the token comes from; a person would paste it.
     script = re.sub(r"CARD=tok1_\.\.\.", f"CARD={card}", script)
-    done = subprocess.run(["bash", "-ec", script], env=environment, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        ["bash", "-ec", script], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
     return json.loads(done.stdout)
 
 

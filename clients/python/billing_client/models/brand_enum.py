@@ -1,16 +1,21 @@
-from enum import StrEnum
+from typing import Literal
+
+BrandEnum = Literal["amex", "diners", "discover", "jcb", "maestro", "mastercard", "unionpay", "unknown", "visa"]
+
+BRAND_ENUM_VALUES: set[BrandEnum] = {
+    "amex",
+    "diners",
+    "discover",
+    "jcb",
+    "maestro",
+    "mastercard",
+    "unionpay",
+    "unknown",
+    "visa",
+}
 
 
-class BrandEnum(StrEnum):
-    AMEX = "amex"
-    DINERS = "diners"
-    DISCOVER = "discover"
-    JCB = "jcb"
-    MAESTRO = "maestro"
-    MASTERCARD = "mastercard"
-    UNIONPAY = "unionpay"
-    UNKNOWN = "unknown"
-    VISA = "visa"
-
-    def __str__(self) -> str:
-        return str(self.value)
+def check_brand_enum(value: str) -> BrandEnum:
+    if value in BRAND_ENUM_VALUES:
+        return value
+    raise TypeError(f"Unexpected value {value!r}. Expected one of {BRAND_ENUM_VALUES!r}")

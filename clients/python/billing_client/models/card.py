@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..models.brand_enum import BrandEnum
+from ..models.brand_enum import BrandEnum, check_brand_enum
 
 T = TypeVar("T", bound="Card")
 
@@ -31,7 +31,7 @@ class Card:
     def to_dict(self) -> dict[str, Any]:
         token = self.token
 
-        brand = self.brand.value
+        brand: str = self.brand
 
         last4 = self.last4
 
@@ -55,7 +55,7 @@ class Card:
         d = dict(src_dict)
         token = d.pop("token")
 
-        brand = BrandEnum(d.pop("brand"))
+        brand = check_brand_enum(d.pop("brand"))
 
         last4 = d.pop("last4")
 

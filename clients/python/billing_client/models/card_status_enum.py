@@ -1,9 +1,14 @@
-from enum import StrEnum
+from typing import Literal
+
+CardStatusEnum = Literal["active", "erased"]
+
+CARD_STATUS_ENUM_VALUES: set[CardStatusEnum] = {
+    "active",
+    "erased",
+}
 
 
-class CardStatusEnum(StrEnum):
-    ACTIVE = "active"
-    ERASED = "erased"
-
-    def __str__(self) -> str:
-        return str(self.value)
+def check_card_status_enum(value: str) -> CardStatusEnum:
+    if value in CARD_STATUS_ENUM_VALUES:
+        return value
+    raise TypeError(f"Unexpected value {value!r}. Expected one of {CARD_STATUS_ENUM_VALUES!r}")

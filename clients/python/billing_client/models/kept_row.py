@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..models.kept_row_status_enum import KeptRowStatusEnum
+from ..models.kept_row_status_enum import KeptRowStatusEnum, check_kept_row_status_enum
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class KeptRow:
     def to_dict(self) -> dict[str, Any]:
         index = self.index
 
-        status = self.status.value
+        status: str = self.status
 
         problem: dict[str, Any] | Unset = UNSET
         if not isinstance(self.problem, Unset):
@@ -69,7 +69,7 @@ class KeptRow:
         d = dict(src_dict)
         index = d.pop("index")
 
-        status = KeptRowStatusEnum(d.pop("status"))
+        status = check_kept_row_status_enum(d.pop("status"))
 
         _problem = d.pop("problem", UNSET)
         problem: RowProblem | Unset

@@ -7,8 +7,11 @@ from typing import Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..models.brand_enum import BrandEnum
-from ..models.kept_token_status_enum import KeptTokenStatusEnum
+from ..models.brand_enum import BrandEnum, check_brand_enum
+from ..models.kept_token_status_enum import (
+    KeptTokenStatusEnum,
+    check_kept_token_status_enum,
+)
 
 T = TypeVar("T", bound="KeptToken")
 
@@ -45,7 +48,7 @@ class KeptToken:
     def to_dict(self) -> dict[str, Any]:
         token = self.token
 
-        brand = self.brand.value
+        brand: str = self.brand
 
         bin_ = self.bin_
 
@@ -58,7 +61,7 @@ class KeptToken:
 
         created_at = self.created_at.isoformat()
 
-        status = self.status.value
+        status: str = self.status
 
         retain_until: None | str
         if isinstance(self.retain_until, datetime.date):
@@ -96,7 +99,7 @@ class KeptToken:
         d = dict(src_dict)
         token = d.pop("token")
 
-        brand = BrandEnum(d.pop("brand"))
+        brand = check_brand_enum(d.pop("brand"))
 
         bin_ = d.pop("bin")
 
@@ -113,7 +116,7 @@ class KeptToken:
 
         created_at = datetime.datetime.fromisoformat(d.pop("created_at"))
 
-        status = KeptTokenStatusEnum(d.pop("status"))
+        status = check_kept_token_status_enum(d.pop("status"))
 
         def _parse_retain_until(data: object) -> datetime.date | None:
             if data is None:

@@ -1,16 +1,21 @@
-from enum import StrEnum
+from typing import Literal
+
+ListOrdersBrand = Literal["amex", "diners", "discover", "jcb", "maestro", "mastercard", "unionpay", "unknown", "visa"]
+
+LIST_ORDERS_BRAND_VALUES: set[ListOrdersBrand] = {
+    "amex",
+    "diners",
+    "discover",
+    "jcb",
+    "maestro",
+    "mastercard",
+    "unionpay",
+    "unknown",
+    "visa",
+}
 
 
-class ListOrdersBrand(StrEnum):
-    AMEX = "amex"
-    DINERS = "diners"
-    DISCOVER = "discover"
-    JCB = "jcb"
-    MAESTRO = "maestro"
-    MASTERCARD = "mastercard"
-    UNIONPAY = "unionpay"
-    UNKNOWN = "unknown"
-    VISA = "visa"
-
-    def __str__(self) -> str:
-        return str(self.value)
+def check_list_orders_brand(value: str) -> ListOrdersBrand:
+    if value in LIST_ORDERS_BRAND_VALUES:
+        return value
+    raise TypeError(f"Unexpected value {value!r}. Expected one of {LIST_ORDERS_BRAND_VALUES!r}")

@@ -1,9 +1,14 @@
-from enum import StrEnum
+from typing import Literal
+
+ListOrdersOrdering = Literal["-placed_at", "placed_at"]
+
+LIST_ORDERS_ORDERING_VALUES: set[ListOrdersOrdering] = {
+    "-placed_at",
+    "placed_at",
+}
 
 
-class ListOrdersOrdering(StrEnum):
-    PLACED_AT = "placed_at"
-    VALUE_0 = "-placed_at"
-
-    def __str__(self) -> str:
-        return str(self.value)
+def check_list_orders_ordering(value: str) -> ListOrdersOrdering:
+    if value in LIST_ORDERS_ORDERING_VALUES:
+        return value
+    raise TypeError(f"Unexpected value {value!r}. Expected one of {LIST_ORDERS_ORDERING_VALUES!r}")

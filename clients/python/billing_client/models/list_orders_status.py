@@ -1,9 +1,14 @@
-from enum import StrEnum
+from typing import Literal
+
+ListOrdersStatus = Literal["cancelled", "placed"]
+
+LIST_ORDERS_STATUS_VALUES: set[ListOrdersStatus] = {
+    "cancelled",
+    "placed",
+}
 
 
-class ListOrdersStatus(StrEnum):
-    CANCELLED = "cancelled"
-    PLACED = "placed"
-
-    def __str__(self) -> str:
-        return str(self.value)
+def check_list_orders_status(value: str) -> ListOrdersStatus:
+    if value in LIST_ORDERS_STATUS_VALUES:
+        return value
+    raise TypeError(f"Unexpected value {value!r}. Expected one of {LIST_ORDERS_STATUS_VALUES!r}")

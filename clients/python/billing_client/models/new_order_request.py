@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..models.currency_enum import CurrencyEnum
+from ..models.currency_enum import CurrencyEnum, check_currency_enum
 from ..types import UNSET, Unset
 
 T = TypeVar("T", bound="NewOrderRequest")
@@ -39,7 +39,7 @@ class NewOrderRequest:
 
         amount = self.amount
 
-        currency = self.currency.value
+        currency: str = self.currency
 
         description = self.description
 
@@ -76,7 +76,7 @@ class NewOrderRequest:
 
         amount = d.pop("amount")
 
-        currency = CurrencyEnum(d.pop("currency"))
+        currency = check_currency_enum(d.pop("currency"))
 
         description = d.pop("description", UNSET)
 

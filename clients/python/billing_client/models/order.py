@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..models.currency_enum import CurrencyEnum
-from ..models.order_status_enum import OrderStatusEnum
+from ..models.currency_enum import CurrencyEnum, check_currency_enum
+from ..models.order_status_enum import OrderStatusEnum, check_order_status_enum
 
 if TYPE_CHECKING:
     from ..models.card import Card
@@ -55,9 +55,9 @@ class Order:
 
         amount = self.amount
 
-        currency = self.currency.value
+        currency: str = self.currency
 
-        status = self.status.value
+        status: str = self.status
 
         card = self.card.to_dict()
 
@@ -104,9 +104,9 @@ class Order:
 
         amount = d.pop("amount")
 
-        currency = CurrencyEnum(d.pop("currency"))
+        currency = check_currency_enum(d.pop("currency"))
 
-        status = OrderStatusEnum(d.pop("status"))
+        status = check_order_status_enum(d.pop("status"))
 
         card = Card.from_dict(d.pop("card"))
 

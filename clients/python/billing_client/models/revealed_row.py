@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..models.revealed_row_status_enum import RevealedRowStatusEnum
+from ..models.revealed_row_status_enum import (
+    RevealedRowStatusEnum,
+    check_revealed_row_status_enum,
+)
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ class RevealedRow:
     def to_dict(self) -> dict[str, Any]:
         index = self.index
 
-        status = self.status.value
+        status: str = self.status
 
         problem: dict[str, Any] | Unset = UNSET
         if not isinstance(self.problem, Unset):
@@ -82,7 +85,7 @@ class RevealedRow:
         d = dict(src_dict)
         index = d.pop("index")
 
-        status = RevealedRowStatusEnum(d.pop("status"))
+        status = check_revealed_row_status_enum(d.pop("status"))
 
         _problem = d.pop("problem", UNSET)
         problem: RowProblem | Unset

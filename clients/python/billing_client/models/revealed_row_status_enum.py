@@ -1,9 +1,14 @@
-from enum import StrEnum
+from typing import Literal
+
+RevealedRowStatusEnum = Literal["failed", "read"]
+
+REVEALED_ROW_STATUS_ENUM_VALUES: set[RevealedRowStatusEnum] = {
+    "failed",
+    "read",
+}
 
 
-class RevealedRowStatusEnum(StrEnum):
-    FAILED = "failed"
-    READ = "read"
-
-    def __str__(self) -> str:
-        return str(self.value)
+def check_revealed_row_status_enum(value: str) -> RevealedRowStatusEnum:
+    if value in REVEALED_ROW_STATUS_ENUM_VALUES:
+        return value
+    raise TypeError(f"Unexpected value {value!r}. Expected one of {REVEALED_ROW_STATUS_ENUM_VALUES!r}")

@@ -7,8 +7,8 @@ from typing import Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..models.brand_enum import BrandEnum
-from ..models.card_status_enum import CardStatusEnum
+from ..models.brand_enum import BrandEnum, check_brand_enum
+from ..models.card_status_enum import CardStatusEnum, check_card_status_enum
 
 T = TypeVar("T", bound="Token")
 
@@ -45,7 +45,7 @@ class Token:
     def to_dict(self) -> dict[str, Any]:
         token = self.token
 
-        brand = self.brand.value
+        brand: str = self.brand
 
         bin_ = self.bin_
 
@@ -58,7 +58,7 @@ class Token:
 
         created_at = self.created_at.isoformat()
 
-        status = self.status.value
+        status: str = self.status
 
         retain_until: None | str
         if isinstance(self.retain_until, datetime.date):
@@ -96,7 +96,7 @@ class Token:
         d = dict(src_dict)
         token = d.pop("token")
 
-        brand = BrandEnum(d.pop("brand"))
+        brand = check_brand_enum(d.pop("brand"))
 
         bin_ = d.pop("bin")
 
@@ -113,7 +113,7 @@ class Token:
 
         created_at = datetime.datetime.fromisoformat(d.pop("created_at"))
 
-        status = CardStatusEnum(d.pop("status"))
+        status = check_card_status_enum(d.pop("status"))
 
         def _parse_retain_until(data: object) -> datetime.date | None:
             if data is None:

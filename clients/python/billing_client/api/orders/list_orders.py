@@ -7,8 +7,12 @@ import httpx
 from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.list_orders_brand import ListOrdersBrand
-from ...models.list_orders_currency import ListOrdersCurrency
-from ...models.list_orders_ordering import ListOrdersOrdering
+from ...models.list_orders_currency import (
+    ListOrdersCurrency,
+)
+from ...models.list_orders_ordering import (
+    ListOrdersOrdering,
+)
 from ...models.list_orders_status import ListOrdersStatus
 from ...models.paginated_order_list import PaginatedOrderList
 from ...models.problem import Problem
@@ -21,7 +25,7 @@ def _get_kwargs(
     currency: ListOrdersCurrency | Unset = UNSET,
     cursor: str | Unset = UNSET,
     last4: str | Unset = UNSET,
-    ordering: ListOrdersOrdering | Unset = ListOrdersOrdering.VALUE_0,
+    ordering: ListOrdersOrdering | Unset = "-placed_at",
     page_size: int | Unset = 100,
     placed_before: datetime.datetime | Unset = UNSET,
     placed_from: datetime.datetime | Unset = UNSET,
@@ -33,13 +37,13 @@ def _get_kwargs(
 
     json_brand: str | Unset = UNSET
     if not isinstance(brand, Unset):
-        json_brand = brand.value
+        json_brand = brand
 
     params["brand"] = json_brand
 
     json_currency: str | Unset = UNSET
     if not isinstance(currency, Unset):
-        json_currency = currency.value
+        json_currency = currency
 
     params["currency"] = json_currency
 
@@ -49,7 +53,7 @@ def _get_kwargs(
 
     json_ordering: str | Unset = UNSET
     if not isinstance(ordering, Unset):
-        json_ordering = ordering.value
+        json_ordering = ordering
 
     params["ordering"] = json_ordering
 
@@ -67,7 +71,7 @@ def _get_kwargs(
 
     json_status: str | Unset = UNSET
     if not isinstance(status, Unset):
-        json_status = status.value
+        json_status = status
 
     params["status"] = json_status
 
@@ -146,7 +150,7 @@ def sync_detailed(
     currency: ListOrdersCurrency | Unset = UNSET,
     cursor: str | Unset = UNSET,
     last4: str | Unset = UNSET,
-    ordering: ListOrdersOrdering | Unset = ListOrdersOrdering.VALUE_0,
+    ordering: ListOrdersOrdering | Unset = "-placed_at",
     page_size: int | Unset = 100,
     placed_before: datetime.datetime | Unset = UNSET,
     placed_from: datetime.datetime | Unset = UNSET,
@@ -167,7 +171,7 @@ def sync_detailed(
         currency (ListOrdersCurrency | Unset):
         cursor (str | Unset):
         last4 (str | Unset):
-        ordering (ListOrdersOrdering | Unset):  Default: ListOrdersOrdering.VALUE_0.
+        ordering (ListOrdersOrdering | Unset):  Default: '-placed_at'.
         page_size (int | Unset):  Default: 100.
         placed_before (datetime.datetime | Unset):
         placed_from (datetime.datetime | Unset):
@@ -209,7 +213,7 @@ def sync(
     currency: ListOrdersCurrency | Unset = UNSET,
     cursor: str | Unset = UNSET,
     last4: str | Unset = UNSET,
-    ordering: ListOrdersOrdering | Unset = ListOrdersOrdering.VALUE_0,
+    ordering: ListOrdersOrdering | Unset = "-placed_at",
     page_size: int | Unset = 100,
     placed_before: datetime.datetime | Unset = UNSET,
     placed_from: datetime.datetime | Unset = UNSET,
@@ -230,7 +234,7 @@ def sync(
         currency (ListOrdersCurrency | Unset):
         cursor (str | Unset):
         last4 (str | Unset):
-        ordering (ListOrdersOrdering | Unset):  Default: ListOrdersOrdering.VALUE_0.
+        ordering (ListOrdersOrdering | Unset):  Default: '-placed_at'.
         page_size (int | Unset):  Default: 100.
         placed_before (datetime.datetime | Unset):
         placed_from (datetime.datetime | Unset):
@@ -267,7 +271,7 @@ async def asyncio_detailed(
     currency: ListOrdersCurrency | Unset = UNSET,
     cursor: str | Unset = UNSET,
     last4: str | Unset = UNSET,
-    ordering: ListOrdersOrdering | Unset = ListOrdersOrdering.VALUE_0,
+    ordering: ListOrdersOrdering | Unset = "-placed_at",
     page_size: int | Unset = 100,
     placed_before: datetime.datetime | Unset = UNSET,
     placed_from: datetime.datetime | Unset = UNSET,
@@ -288,7 +292,7 @@ async def asyncio_detailed(
         currency (ListOrdersCurrency | Unset):
         cursor (str | Unset):
         last4 (str | Unset):
-        ordering (ListOrdersOrdering | Unset):  Default: ListOrdersOrdering.VALUE_0.
+        ordering (ListOrdersOrdering | Unset):  Default: '-placed_at'.
         page_size (int | Unset):  Default: 100.
         placed_before (datetime.datetime | Unset):
         placed_from (datetime.datetime | Unset):
@@ -328,7 +332,7 @@ async def asyncio(
     currency: ListOrdersCurrency | Unset = UNSET,
     cursor: str | Unset = UNSET,
     last4: str | Unset = UNSET,
-    ordering: ListOrdersOrdering | Unset = ListOrdersOrdering.VALUE_0,
+    ordering: ListOrdersOrdering | Unset = "-placed_at",
     page_size: int | Unset = 100,
     placed_before: datetime.datetime | Unset = UNSET,
     placed_from: datetime.datetime | Unset = UNSET,
@@ -349,7 +353,7 @@ async def asyncio(
         currency (ListOrdersCurrency | Unset):
         cursor (str | Unset):
         last4 (str | Unset):
-        ordering (ListOrdersOrdering | Unset):  Default: ListOrdersOrdering.VALUE_0.
+        ordering (ListOrdersOrdering | Unset):  Default: '-placed_at'.
         page_size (int | Unset):  Default: 100.
         placed_before (datetime.datetime | Unset):
         placed_from (datetime.datetime | Unset):
