@@ -74,7 +74,8 @@ class RevealedRowSerializer(RowSerializer):
     """A card number. It is not to be kept."""
 
     status = serializers.ChoiceField(choices=[READ, FAILED], read_only=True, help_text="See `problem`.")
-    token = serializers.CharField(read_only=True)
+    # What stood in the place of a token may have been a card number: it is not said again.
+    token = serializers.CharField(read_only=True, required=False)
     pan = serializers.CharField(read_only=True, required=False, help_text="The digits of the card number.")
     expires = ExpirySerializerField(read_only=True, required=False, allow_null=True)
 

@@ -1,0 +1,277 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.detokenization_request import DetokenizationRequest
+from ...models.problem import Problem
+from ...models.revealed import Revealed
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    token: str,
+    *,
+    body: DetokenizationRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/api/v1/tokens/{token}/detokenize/".format(
+            token=quote(str(token), safe=""),
+        ),
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Problem | Revealed | None:
+    if response.status_code == 200:
+        response_200 = Revealed.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = Problem.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 404:
+        response_404 = Problem.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 406:
+        response_406 = Problem.from_dict(response.json())
+
+        return response_406
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
+
+    if response.status_code == 410:
+        response_410 = Problem.from_dict(response.json())
+
+        return response_410
+
+    if response.status_code == 413:
+        response_413 = Problem.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 415:
+        response_415 = Problem.from_dict(response.json())
+
+        return response_415
+
+    if response.status_code == 422:
+        response_422 = Problem.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 429:
+        response_429 = Problem.from_dict(response.json())
+
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Problem | Revealed]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    token: str,
+    *,
+    client: AuthenticatedClient,
+    body: DetokenizationRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> Response[Problem | Revealed]:
+    """Read a card number
+
+     Takes a purpose, counts in the budget, and is recorded.
+
+    403 `detokenization_denied` says in `reason` why not.
+
+    Takes the right `vault.detokenize_pan`. Each request counts in the limit `detokenize_pan`.
+
+    Args:
+        token (str):
+        idempotency_key (str | Unset):
+        body (DetokenizationRequest): What a card number is read for.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | Revealed]
+    """
+
+    kwargs = _get_kwargs(
+        token=token,
+        body=body,
+        idempotency_key=idempotency_key,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    token: str,
+    *,
+    client: AuthenticatedClient,
+    body: DetokenizationRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> Problem | Revealed | None:
+    """Read a card number
+
+     Takes a purpose, counts in the budget, and is recorded.
+
+    403 `detokenization_denied` says in `reason` why not.
+
+    Takes the right `vault.detokenize_pan`. Each request counts in the limit `detokenize_pan`.
+
+    Args:
+        token (str):
+        idempotency_key (str | Unset):
+        body (DetokenizationRequest): What a card number is read for.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | Revealed
+    """
+
+    return sync_detailed(
+        token=token,
+        client=client,
+        body=body,
+        idempotency_key=idempotency_key,
+    ).parsed
+
+
+async def asyncio_detailed(
+    token: str,
+    *,
+    client: AuthenticatedClient,
+    body: DetokenizationRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> Response[Problem | Revealed]:
+    """Read a card number
+
+     Takes a purpose, counts in the budget, and is recorded.
+
+    403 `detokenization_denied` says in `reason` why not.
+
+    Takes the right `vault.detokenize_pan`. Each request counts in the limit `detokenize_pan`.
+
+    Args:
+        token (str):
+        idempotency_key (str | Unset):
+        body (DetokenizationRequest): What a card number is read for.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | Revealed]
+    """
+
+    kwargs = _get_kwargs(
+        token=token,
+        body=body,
+        idempotency_key=idempotency_key,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    token: str,
+    *,
+    client: AuthenticatedClient,
+    body: DetokenizationRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> Problem | Revealed | None:
+    """Read a card number
+
+     Takes a purpose, counts in the budget, and is recorded.
+
+    403 `detokenization_denied` says in `reason` why not.
+
+    Takes the right `vault.detokenize_pan`. Each request counts in the limit `detokenize_pan`.
+
+    Args:
+        token (str):
+        idempotency_key (str | Unset):
+        body (DetokenizationRequest): What a card number is read for.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | Revealed
+    """
+
+    return (
+        await asyncio_detailed(
+            token=token,
+            client=client,
+            body=body,
+            idempotency_key=idempotency_key,
+        )
+    ).parsed

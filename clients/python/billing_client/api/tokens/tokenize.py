@@ -1,0 +1,256 @@
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.kept_token import KeptToken
+from ...models.new_token_request import NewTokenRequest
+from ...models.problem import Problem
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    *,
+    body: NewTokenRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/api/v1/tokens/",
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> KeptToken | Problem | None:
+    if response.status_code == 200:
+        response_200 = KeptToken.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 201:
+        response_201 = KeptToken.from_dict(response.json())
+
+        return response_201
+
+    if response.status_code == 400:
+        response_400 = Problem.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 406:
+        response_406 = Problem.from_dict(response.json())
+
+        return response_406
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
+
+    if response.status_code == 413:
+        response_413 = Problem.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 415:
+        response_415 = Problem.from_dict(response.json())
+
+        return response_415
+
+    if response.status_code == 422:
+        response_422 = Problem.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 429:
+        response_429 = Problem.from_dict(response.json())
+
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[KeptToken | Problem]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient,
+    body: NewTokenRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> Response[KeptToken | Problem]:
+    """Keep a card
+
+     201 for a new one; 200 if it is known, with the token it has and an expiry that was given.
+
+    `status` says which, and whether the expiry is another one than before.
+
+    Takes the right `vault.tokenize_pan`. Each request counts in the limit `tokenize_pan`.
+
+    Args:
+        idempotency_key (str | Unset):
+        body (NewTokenRequest): A card to be kept.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[KeptToken | Problem]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+        idempotency_key=idempotency_key,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient,
+    body: NewTokenRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> KeptToken | Problem | None:
+    """Keep a card
+
+     201 for a new one; 200 if it is known, with the token it has and an expiry that was given.
+
+    `status` says which, and whether the expiry is another one than before.
+
+    Takes the right `vault.tokenize_pan`. Each request counts in the limit `tokenize_pan`.
+
+    Args:
+        idempotency_key (str | Unset):
+        body (NewTokenRequest): A card to be kept.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        KeptToken | Problem
+    """
+
+    return sync_detailed(
+        client=client,
+        body=body,
+        idempotency_key=idempotency_key,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient,
+    body: NewTokenRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> Response[KeptToken | Problem]:
+    """Keep a card
+
+     201 for a new one; 200 if it is known, with the token it has and an expiry that was given.
+
+    `status` says which, and whether the expiry is another one than before.
+
+    Takes the right `vault.tokenize_pan`. Each request counts in the limit `tokenize_pan`.
+
+    Args:
+        idempotency_key (str | Unset):
+        body (NewTokenRequest): A card to be kept.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[KeptToken | Problem]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+        idempotency_key=idempotency_key,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient,
+    body: NewTokenRequest,
+    idempotency_key: str | Unset = UNSET,
+) -> KeptToken | Problem | None:
+    """Keep a card
+
+     201 for a new one; 200 if it is known, with the token it has and an expiry that was given.
+
+    `status` says which, and whether the expiry is another one than before.
+
+    Takes the right `vault.tokenize_pan`. Each request counts in the limit `tokenize_pan`.
+
+    Args:
+        idempotency_key (str | Unset):
+        body (NewTokenRequest): A card to be kept.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        KeptToken | Problem
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            body=body,
+            idempotency_key=idempotency_key,
+        )
+    ).parsed
