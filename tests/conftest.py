@@ -1,5 +1,6 @@
 """Fixtures for every test. The leak scanner is on for each of them: see `tests.leaks`."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from vault.audit import triggers
 
 __all__ = ["any_vault", "provisioned_folder", "trail", "vault", "vault_settings", "wire"]
 
-# No database: examples would be kept in the repository. No deadline: a busy machine is no bug.
+# It collects the literals of what it runs, the numbers of tests/cards.py among them, and would keep them in a file.
+hypothesis.configuration.set_hypothesis_home_dir(os.devnull)
+# No database: examples would be kept as well. No deadline: a busy machine is no bug.
 hypothesis.settings.register_profile("tests", database=None, deadline=None)
 hypothesis.settings.load_profile("tests")
 
