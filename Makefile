@@ -1,13 +1,16 @@
 # Two commands matter: `make run` and `make test`. The work is done by the scripts in deploy/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format lock venv bench-audit schema client contract
+.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format lock venv bench-audit schema client contract
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## set up and serve on http://127.0.0.1:8000 (PORT, DATA_DIR, DEMO_PASSWORD)
 	@deploy/setup/run.sh
+
+token: ## print a new API token for the demo that `make run` serves (DATA_DIR)
+	@deploy/setup/token.sh
 
 test: ## set up and run every check and test, on SQLite and MariaDB
 	@deploy/setup/test.sh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 import allauth.usersessions.admin  # noqa: F401 - registers what is taken out again below
@@ -19,6 +20,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from knox.models import AuthToken
 
+from billing.api_accounts import last_use, networks_of
 from billing.token_digests import start_of
 from billing.users import NAMES
 from vault.admin import RefusePANSearchMixin, ViewOnlyMixin
@@ -40,11 +42,26 @@ class _NamesWithoutPAN:
         return field
 
 
+def _joined(user: User) -> str:
+    return ", ".join(networks_of(user)) or "any"
+
+
 _STANDING: Final = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
 
 
 @admin.register(User)
 class UserAdmin(_NamesWithoutPAN, RefusePANSearchMixin, DjangoUserAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+    readonly_fields = ("api_networks",)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        shown = super().get_fieldsets(request, obj)
+        return shown if obj is None else (*shown, ("API", {"fields": self.readonly_fields}))
+
+    @admin.display(description="networks")
+    def api_networks(self, user: User) -> str:
+        """Set by `api_account` alone: whoever opens an account to another network is known to the machine."""
+        return _joined(user)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Nobody changes their own standing or rights: for that it takes another person."""
         is_own = obj is not None and obj.pk == request.user.pk
@@ -84,11 +101,21 @@ class AuthTokenAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # 
     Whoever is shown a token for any account acts as that account; `create_api_token` makes them at a shell.
     """
 
-    list_display = ("user", "created", "expiry", "digest_start")
-    list_select_related = ("user",)
+    list_display = ("user", "created", "expiry", "last_used", "networks", "digest_start")
+    list_select_related = ("user", "user__api_account", "use")
     list_filter = ("created", "expiry")
     search_fields = ("user__username",)
     fields = list_display
+
+    @admin.display(empty_value="never")
+    def last_used(self, token: AuthToken) -> datetime | None:
+        """To a minute."""
+        return last_use(token)
+
+    @admin.display
+    def networks(self, token: AuthToken) -> str:
+        """Of its account."""
+        return _joined(token.user)
 
     @admin.display(description="digest")
     def digest_start(self, token: AuthToken) -> str:

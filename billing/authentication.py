@@ -12,6 +12,8 @@ from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from knox.crypto import hash_token
 from rest_framework.exceptions import AuthenticationFailed
 
+from billing.api_accounts import note_use, standing_of
+from billing.networks import is_within
 from billing.token_digests import start_of
 from vault.audit import current_origin, record
 from vault.exceptions import AuditUnavailable
@@ -19,29 +21,45 @@ from vault.exceptions import AuditUnavailable
 _TOKEN: Final = re.compile(rb"[0-9a-f]{64}")
 # Whoever is not signed in must not fill the log.
 _REPORTING_SECONDS: Final = 60
+# One sentence for all: who has stolen a token is not told that it counts somewhere else, or that its user is known.
+_INVALID: Final = "Invalid token."
 
 
 class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]
     """Knox's tokens. What cannot be one is not looked for: it may be a card number, and most of it would be SQL."""
 
     def authenticate_credentials(self, token: bytes) -> Any:
-        """Return user and token. Raises `AuthenticationFailed`, or `AuditUnavailable` if that cannot be recorded."""
-        is_one = _TOKEN.fullmatch(token) is not None
+        """Return user and token, which counts from where this comes from.
+
+        Raises `AuthenticationFailed`, always with the same words, or `AuditUnavailable` if that cannot be recorded.
+        """
+        if _TOKEN.fullmatch(token) is None:
+            _record_denial()
+            raise AuthenticationFailed(_INVALID)
+        about = {"token_digest": start_of(hash_token(token.decode()))}
         try:
-            if not is_one:
-                raise AuthenticationFailed("Invalid token.")  # noqa: TRY301 - as knox does for the others
-            return super().authenticate_credentials(token)
+            user, issued = super().authenticate_credentials(token)
         except AuthenticationFailed:
-            _record_denial({"token_digest": start_of(hash_token(token.decode()))} if is_one else {})
-            raise
+            _record_denial(**about)
+            raise AuthenticationFailed(_INVALID) from None
+        standing = standing_of(issued)
+        if standing is None:
+            _record_denial(**about)
+            raise AuthenticationFailed(_INVALID)
+        if standing.networks and not is_within(current_origin().source, standing.networks):
+            _record_denial(known=issued.pk, subject=f"user:{user.pk}", refusal="network", **about)
+            raise AuthenticationFailed(_INVALID)
+        note_use(issued, standing)
+        return user, issued
 
 
-def _record_denial(about: dict[str, Any]) -> None:
+def _record_denial(*, known: str = "", **about: Any) -> None:
     """Write down, for each address once a minute, that somebody came with a token that does not count.
 
-    With the start of the digest, as in the event of the making of a token; and with nothing of what cannot be one.
+    With the start of the digest, as in the event of the making of a token; and with nothing of what cannot be one. A
+    token that counts elsewhere, `known` by its digest, has a minute of its own: a wrong one before it must not hide it.
     """
-    source = hashlib.sha256(current_origin().source.encode()).hexdigest()
+    source = hashlib.sha256(f"{current_origin().source} {known}".encode()).hexdigest()
     key = f"billing.authentication.{source}"
     if not cache.add(key, 1, _REPORTING_SECONDS):
         return

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.db.models import Q, QuerySet
 
 #: With these somebody sees card numbers, lets others see them, or hands them over.
 DIGITS: Final = frozenset(
     {"detokenize_pan", "detokenize_unattended", "approve_reveal", "request_export", "approve_export"}
 )
+
+# Whose permissions the API asks for.
+_OF_API: Final = ("orders", "vault")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRight:
+    """A permission that somebody holds: `through` is "directly", or the names of groups."""
+
+    name: str
+    meaning: str
+    through: tuple[str, ...]
+
+
+def rights_on_api(user: Any) -> Iterator[HeldRight]:
+    """What the account was given on the API and the vault, by name. Whether it is active is not looked at."""
+    given = Permission.objects.filter(content_type__app_label__in=_OF_API).select_related("content_type")
+    held = given.filter(Q(user=user) | Q(group__user=user)).distinct()
+    directly = set(given.filter(user=user).values_list("pk", flat=True))
+    for right in held.order_by("content_type__app_label", "codename"):
+        groups = Group.objects.filter(user=user, permissions=right).order_by("name").values_list("name", flat=True)
+        through = (*(["directly"] if right.pk in directly else []), *groups)
+        yield HeldRight(f"{right.content_type.app_label}.{right.codename}", right.name, through)
 
 
 def holds_vault_rights(user: Any) -> bool:

@@ -3,12 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/setup/apt.sh
+. deploy/setup/local.sh
 
 export PORT=${PORT:-8000}
-DATA_DIR=$(realpath -m "${DATA_DIR:-data}")
-export DATA_DIR
-export DJANGO_SETTINGS_MODULE=billing.settings.local VAULT_BACKEND=embedded PYTHONUNBUFFERED=1
-unset SURFACES
 
 if ! [[ $PORT =~ ^[1-9][0-9]{0,4}$ ]] || ((PORT > 65535)); then
 	fail "PORT must be a number from 1 to 65535, not '$PORT'."
@@ -26,8 +23,6 @@ if ! (umask 077 && mkdir -p "$DATA_DIR" 2>/dev/null) || ! [ -w "$DATA_DIR" ]; th
 fi
 deploy/setup/venv.sh run
 umask 077
-# What these commands do to cards is in the audit log; on the screen it would hide what they say.
-manage() { .venv/bin/python manage.py "$@" 2> >(grep -v '^{"row"' >&2); }
 
 say "Bringing the database up to date"
 manage migrate --verbosity 0
@@ -44,7 +39,7 @@ if [ "$(cat "$DATA_DIR/static.stamp" 2>/dev/null)" != "$stamp" ]; then
 	printf '%s\n' "$stamp" >"$DATA_DIR/static.stamp"
 fi
 say "Filling in the demo data"
-# Giving rights and a token to the demo's users is an alarm; it is recorded, and here it is what was asked for.
+# Giving rights to the demo's users is an alarm; it is recorded, and here it is what was asked for.
 LOG_LEVEL=CRITICAL manage demo --url "http://127.0.0.1:$PORT"
 manage vault_audit seal >/dev/null
 exec .venv/bin/python -m gunicorn --config billing/gunicorn_conf.py billing.wsgi

@@ -4,11 +4,15 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from knox.models import AuthToken
 
+from billing.models import APIAccount, TokenUse
 from billing.token_digests import start_of
 from tests.billing.people import PASSWORD, make_staff, outcomes, sign_in
-from tests.factories import make_authenticator, make_user
+from tests.factories import client_of, make_authenticator, make_user
 
 pytestmark = pytest.mark.django_db
 FACTORS, SESSIONS = "/admin/mfa/authenticator/", "/admin/usersessions/usersession/"
@@ -86,3 +90,47 @@ def test_a_token_is_taken_and_that_is_recorded(boss):
     boss.post(f"{TOKENS}{issued.pk}/delete/", {"post": "yes"})
     assert not AuthToken.objects.exists()
     assert outcomes("token.delete", subject=f"user:{user.pk}") == ["done"]
+
+
+def test_a_token_that_is_taken_is_dead_from_the_next_request_on(boss):
+    user = make_user("shop", "vault.view_card", "orders.view_order")
+    client = client_of(user)
+    assert client.get("/api/v1/orders/").status_code == 200
+    page = boss.get(f"{TOKENS}{AuthToken.objects.get().pk}/delete/")
+    assert page.status_code == 200
+    boss.post(f"{TOKENS}{AuthToken.objects.get().pk}/delete/", {"post": "yes"})
+    assert client.get("/api/v1/orders/").status_code == 401
+    assert not TokenUse.objects.exists()
+
+
+def make_used_tokens(first, last):
+    for number in range(first, last):
+        user = make_user(f"shop{number}")
+        APIAccount.objects.create(user=user, networks=["10.0.0.0/8", "2001:db8::/32"])
+        TokenUse.objects.create(token=AuthToken.objects.create(user)[0], last_used=timezone.now())
+        AuthToken.objects.create(make_user(f"other{number}"))
+
+
+def test_the_list_of_tokens_shows_networks_and_last_use_in_as_many_queries_for_many(boss):
+    make_used_tokens(0, 1)
+    boss.get(TOKENS)
+    with CaptureQueriesContext(connection) as few:
+        page = boss.get(TOKENS).text
+    assert "10.0.0.0/8, 2001:db8::/32" in page
+    assert ">never</td>" in page
+    make_used_tokens(1, 8)
+    with CaptureQueriesContext(connection) as many:
+        boss.get(TOKENS)
+    assert len(many) == len(few)
+
+
+def test_the_networks_of_a_user_are_shown_and_not_set(boss):
+    user = make_user("shop")
+    APIAccount.objects.create(user=user, networks=["10.0.0.0/8"])
+    page = f"/admin/auth/user/{user.pk}/change/"
+    assert "10.0.0.0/8" in boss.get(page).text
+    content = {"username": "shop", "date_joined_0": "2026-01-01", "date_joined_1": "00:00", "is_active": "on"}
+    boss.post(page, content | {"api_networks": "192.0.2.0/24", "networks": "192.0.2.0/24"})
+    assert APIAccount.objects.get().networks == ["10.0.0.0/8"]
+    assert not outcomes("account.networks")
+    assert boss.get("/admin/auth/user/add/").status_code == 200

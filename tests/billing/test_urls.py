@@ -13,7 +13,7 @@ from vault import problems
 ADDRESSES = {
     "web": ["/", "/orders/", "/cards/"],
     "admin": ["/admin/", "/admin/orders/order/"],
-    "api": ["/api/v1/orders/", "/api/v1/tokens/", "/api/schema/"],
+    "api": ["/api/v1/orders/", "/api/v1/tokens/", "/api/schema/", "/api/docs/", "/api/problems/"],
 }
 
 

@@ -312,6 +312,9 @@ class AutoSchema(SpectacularAutoSchema):
             schema.pop("description", None)
         if isinstance(serializer, StrictSerializer) and direction == "request":
             schema |= {"additionalProperties": False} | serializer.rules
+        if "problem" in schema["properties"]:
+            # A row that failed has its problem in place of everything else.
+            schema["required"] = ["index", "status"]
         optional = {
             name
             for name, field in serializer.fields.items()

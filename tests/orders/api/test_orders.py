@@ -274,7 +274,7 @@ def test_a_list_costs_the_same_for_100_orders_as_for_10_and_asks_nothing_of_aws(
     api, shop, canary, wire, django_assert_max_num_queries
 ):
     card = make_card(canary("list"))
-    # The first request of an account within a minute makes the row that counts them.
+    # The first request within a minute makes the row that counts them, and the one of the token's use.
     api.get(ORDERS)
     counts = []
     for more in (10, 90):
