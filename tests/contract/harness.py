@@ -3,17 +3,16 @@
 Schemathesis works in threads of its own, one at a time, which are lent the connections of the test.
 """
 
-import copy
 import json
 import os
 import re
 from dataclasses import dataclass, field
-from functools import cache
 
 import schemathesis
+from django.conf import settings
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
-from django.db import connections
-from drf_spectacular.generators import SchemaGenerator
+from django.db import close_old_connections, connections
 from hypothesis import strategies as st
 from schemathesis import engine
 from schemathesis.config import CacheConfig, SchemathesisConfig
@@ -36,10 +35,7 @@ schemathesis.openapi.format("pan", st.sampled_from(ALL_NUMBERS))
 schemathesis.openapi.format("expiry", st.integers(0, 40).map(lambda years: f"{next_year().year + years}-11"))
 
 
-@cache
-def description() -> dict:
-    """What the application says of itself."""
-    return SchemaGenerator().get_schema(request=None, public=True)
+DESCRIPTION = settings.BASE_DIR / "docs" / "openapi.json"
 
 
 _send = WSGITransport.send
@@ -63,11 +59,16 @@ class Application:
         self._application = get_wsgi_application()
 
     def __enter__(self):
+        # As Django's own client for tests: the connection, and what the test did with it, outlives a request.
+        for signal in (request_started, request_finished):
+            signal.disconnect(close_old_connections)
         for connection in self._connections.values():
             connection.inc_thread_sharing()
         return self
 
     def __exit__(self, *_):
+        for signal in (request_started, request_finished):
+            signal.connect(close_old_connections)
         for connection in self._connections.values():
             connection.dec_thread_sharing()
 
@@ -128,7 +129,7 @@ def explore(*, headers, examples, stock=None, phases=PHASES, only=None) -> Repor
     )
     # It would keep what it finds in the repository.
     config.cache = CacheConfig(enabled=False)
-    schema = schemathesis.openapi.from_dict(copy.deepcopy(description()), config=config)
+    schema = schemathesis.openapi.from_dict(json.loads(DESCRIPTION.read_text()), config=config)
     with Application(stock) as application:
         schema.app = application
         schema = schema.include(path=only) if only else schema
