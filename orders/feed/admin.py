@@ -79,7 +79,7 @@ class AttemptInline(ViewOnlyMixin, admin.TabularInline):  # type: ignore[type-ar
 
 @admin.register(Delivery)
 class DeliveryAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
-    list_display = ("event", "kind", "endpoint", "account", "state", "tries", "next_at", "finished_at")
+    list_display = ("event", "kind", "account", "state", "tries", "next_at")
     list_filter = ("state", "event__type")
     list_select_related = ("event", "endpoint__account")
     search_fields = ("=event__public_id", "=event__order__public_id", "=endpoint__public_id")

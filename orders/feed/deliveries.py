@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -21,20 +20,24 @@ _PAGE: Final = 200
 _PENDING: Final = Delivery.State.PENDING
 
 
-def distribute(*, tell: Callable[[int], object] = lambda _made: None) -> int:
+def distribute() -> int:
     """Make a delivery of each new event to each endpoint whose account may see it; how many events there were.
 
     Killed on the way or done by two at once, no endpoint gets two deliveries of an event, and no event is left out.
     """
     count = 0
-    while events := list(Event.objects.filter(distributed_at=None).order_by("id")[:_PAGE]):
-        deliveries = _deliveries(events)
-        with transaction.atomic():
-            Delivery.objects.bulk_create(deliveries, batch_size=_PAGE, ignore_conflicts=True)
-            mine = Event.objects.filter(pk__in=[event.pk for event in events], distributed_at=None)
-            count += mine.update(distributed_at=timezone.now())
-        tell(len(deliveries))
+    while made := _distribute_page():
+        count += made
     return count
+
+
+@transaction.atomic
+def _distribute_page() -> int:
+    # Locked first: two who insert deliveries of the same event, and then mark it, would wait for each other.
+    new = Event.objects.select_for_update().filter(distributed_at=None)
+    events = list(new.order_by("id")[:_PAGE])
+    Delivery.objects.bulk_create(_deliveries(events), batch_size=_PAGE, ignore_conflicts=True)
+    return Event.objects.filter(pk__in=[event.pk for event in events]).update(distributed_at=timezone.now())
 
 
 def _deliveries(events: list[Event]) -> list[Delivery]:

@@ -94,7 +94,7 @@ class Migration(migrations.Migration):
                 ('payload', models.JSONField(editable=False, verbose_name='content')),
                 ('created_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now, editable=False, verbose_name='time')),
                 ('distributed_at', models.DateTimeField(editable=False, null=True)),
-                ('order', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='orders.order', verbose_name='order')),
+                ('order', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='events', to='orders.order', verbose_name='order')),
             ],
             options={
                 'verbose_name': 'event',
