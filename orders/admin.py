@@ -8,9 +8,12 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from orders.feed.admin import DeliveryAdmin, EndpointAdmin, EventAdmin
 from orders.models import Order, PaidWithCard, SavedCard
 from orders.querysets import OrderQuerySet, SavedCardQuerySet
 from vault.admin import RefusePANSearchMixin, ViewOnlyMixin
+
+__all__ = ["DeliveryAdmin", "EndpointAdmin", "EventAdmin", "OrderAdmin", "SavedCardAdmin"]
 
 
 def card_text(row: PaidWithCard) -> str:

@@ -13,7 +13,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
-from orders.models import Order, Saved, SavedCard, has_expired
+from orders.feed.events import publish
+from orders.models import Event, Order, Saved, SavedCard, has_expired
 from vault import services as vault
 from vault.exceptions import CardErased, OnHold, TokenNotFound
 from vault.fields import StoredCard
@@ -83,10 +84,13 @@ def cancel(order: Order, *, submission: UUID | None = None) -> Order:
 
     The one that succeeded may come again with the same `submission`.
     """
-    changed = Order.objects.filter(pk=order.pk, status=Order.Status.PLACED).update(
-        status=Order.Status.CANCELLED, cancelled_at=timezone.now(), cancellation=submission
-    )
-    order.refresh_from_db(fields=["status", "cancelled_at", "cancellation"])
+    with transaction.atomic():
+        changed = Order.objects.filter(pk=order.pk, status=Order.Status.PLACED).update(
+            status=Order.Status.CANCELLED, cancelled_at=timezone.now(), cancellation=submission
+        )
+        order.refresh_from_db(fields=["status", "cancelled_at", "cancellation"])
+        if changed:
+            publish(Event.Type.ORDER_CANCELLED, order)
     if not changed and (submission is None or order.cancellation != submission):
         raise OrderNotCancellable
     return order
@@ -126,6 +130,7 @@ def _pay(order: Order, method: PAN | SavedCard | Token, *, expires: date | None,
             order.save(force_insert=True)
             if save_card and isinstance(method, PAN):
                 order.saved = _save_card(order, expires)
+            publish(Event.Type.ORDER_PAID_AGAIN if order.repeat_of else Event.Type.ORDER_PLACED, order)
     except IntegrityError:
         if first := _placed_before(order):
             return first

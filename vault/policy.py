@@ -68,6 +68,16 @@ def is_granted(actor: Actor | None, right: Right) -> bool:
     return grants(right).filter(Q(user=actor.pk) | Q(group__user=actor.pk)).exists()
 
 
+def is_granted_sight(actor: Actor | None) -> bool:
+    """True if an active actor was granted to see what is known of cards: by itself, or with the right to store them."""
+    if actor is None or actor.pk is None or not actor.is_active:
+        return False
+    seeing = Permission.objects.filter(
+        content_type__app_label="vault", codename__in=["view_card", Right.TOKENIZE.value]
+    )
+    return seeing.filter(Q(user=actor.pk) | Q(group__user=actor.pk)).exists()
+
+
 def holders(right: Right) -> QuerySet[Any]:
     """Everybody for whom `is_granted` is true, by name."""
     users = get_user_model()

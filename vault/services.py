@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from vault import alarms, erasure
@@ -30,7 +30,7 @@ from vault.exceptions import (
 from vault.models import Card, ErasureCertificate, RevealRequest
 from vault.opening import open_cards, open_each
 from vault.pan import PAN
-from vault.policy import DETOKENIZE, SEARCH, Actor, authorize_reading, authorize_search
+from vault.policy import DETOKENIZE, SEARCH, Actor, authorize_reading, authorize_search, is_granted_sight
 from vault.purposes import Purpose
 from vault.retention import retention
 from vault.store import KeptCard
@@ -172,6 +172,46 @@ def erase(token: Token | str, *, actor: Actor | None, reason: str, is_owner: boo
     Raises `AccessDenied`, `TokenNotFound`, `OnHold`, `AuditUnavailable`, `VaultSealed`, `VaultUnavailable`.
     """
     return erasure.erase(token, actor=actor, reason=reason, is_owner=is_owner)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """That a card was erased, as its certificate says."""
+
+    certificate: str
+    certified_at: datetime
+    token: str
+    brand: str
+    last4: str
+    erased_at: datetime
+
+
+def erasures(*, since: datetime, after: Erasure | None = None, limit: int = 500) -> list[Erasure]:
+    """Erasures that were certified at `since` or later, the oldest first; with `after`, those behind that one.
+
+    Costs as much as it returns, whatever else there is. A certificate is committed soon after the moment that it
+    bears, and not at it: whoever follows erasures has to look back a while.
+    """
+    found = ErasureCertificate.objects.filter(issued_at__gte=since).select_related("card")
+    if after is not None:
+        later = Q(issued_at__gt=after.certified_at) | Q(number__gt=after.certificate)
+        found = found.filter(later, issued_at__gte=after.certified_at)
+    return [
+        Erasure(
+            certificate=certificate.number,
+            certified_at=certificate.issued_at,
+            token=certificate.card_id,
+            brand=certificate.card.brand,
+            last4=certificate.card.last4,
+            erased_at=certificate.card.erased_at or certificate.issued_at,
+        )
+        for certificate in found.order_by("issued_at", "number")[:limit]
+    ]
+
+
+def may_follow_erasures(actor: Actor | None) -> bool:
+    """True for an active actor who was granted to view or to store cards. Being a superuser is no such grant."""
+    return is_granted_sight(actor)
 
 
 def detokenize(

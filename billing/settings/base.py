@@ -179,6 +179,13 @@ EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=5)
 # Reverse proxies in front of this process whose X-Forwarded-For entry can be believed; 0 believes none.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 
+# --- Webhooks ------------------------------------------------------------------------------------------------------
+
+# For how many days an event stays in the log after it was distributed.
+WEBHOOKS_KEEP_DAYS = env.int("WEBHOOKS_KEEP_DAYS", default=30)
+# Whether a consumer on this machine may be called without TLS.
+WEBHOOKS_HTTP_ON_LOOPBACK = False
+
 # --- Accounts ------------------------------------------------------------------------------------------------------
 
 AUTHENTICATION_BACKENDS = [

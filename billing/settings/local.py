@@ -30,6 +30,7 @@ ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 # A laptop has no TLS, and nobody to enrol.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True
 STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=False)
+WEBHOOKS_HTTP_ON_LOOPBACK = True
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 VAULT |= {
     "BACKEND": "embedded",

@@ -13,6 +13,7 @@ STORAGES = {
 }
 # The tests of the admin sign in with a password alone; those of the second factor switch this on.
 STAFF_MFA_REQUIRED = False
+WEBHOOKS_HTTP_ON_LOOPBACK = True
 VAULT |= {"BACKEND": "embedded", "EMBEDDED_ALLOWED": True}
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.shop"]
 # Static files are not collected for tests.
