@@ -42,8 +42,11 @@ def _take(account: str, limit: str, minute: datetime, cost: int, most: int) -> b
     )
     if changed:
         return True
-    if rows.exists():
-        return False
+    found = rows.values_list("minute", "spent").first()
+    if found is not None:
+        at, spent = found
+        # A row with enough left was not there a moment ago: another process has made it, or begun it anew.
+        return _take(account, limit, minute, cost, most) if at != minute or spent <= most - cost else False
     try:
         with transaction.atomic():
             rows.create(account=account, limit=limit, minute=minute, spent=cost)

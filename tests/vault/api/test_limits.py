@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from rest_framework.exceptions import Throttled
 
@@ -59,3 +60,19 @@ def test_the_answer_says_when_to_come_again_and_nothing_is_done(canary):
     assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
     assert (answers[3]["Retry-After"], answers[3].json()["code"]) == ("45", "throttled")
     assert Card.objects.count() == 3
+
+
+def test_two_first_requests_at_once_are_both_let_through():
+    """The row that the other one makes is there after this one found none to change, and before it looks for one."""
+    user, others = make_user("shop"), []
+
+    def meanwhile(execute, sql, params, many, context):
+        done = execute(sql, params, many, context)
+        if sql.startswith("UPDATE") and not others:
+            others.append("a request in another process")
+            limits.spend(user, "add_order")
+        return done
+
+    with connection.execute_wrapper(meanwhile):
+        limits.spend(user, "add_order")
+    assert Allowance.objects.get().spent == 2
