@@ -166,6 +166,9 @@ class _Sender:
             changes = {"next_at": now + _delay(delivery.tries, answer)}
             self.sent.postponed += 1
         with transaction.atomic():
+            # First the row itself: an attempt locks it for reading, and two who then both want to write would wait for
+            # each other.
+            _settle(claimed, **changes)
             Attempt.objects.create(
                 delivery=delivery,
                 at=claimed.at,
@@ -173,7 +176,6 @@ class _Sender:
                 status=answer.status,
                 error=answer.error,
             )
-            _settle(claimed, **changes)
 
 
 def _due() -> QuerySet[Delivery]:
@@ -187,8 +189,13 @@ def _page(due: QuerySet[Delivery]) -> QuerySet[Delivery, int]:
 def _claim(pk: int) -> _Claimed | None:
     """Take a delivery that is still due. Of several processes one succeeds, and then has `LEASE` to send it."""
     claim, now = uuid.uuid4().hex, timezone.now()
-    if not _due().filter(pk=pk).update(claim=claim, next_at=now + LEASE, tries=F("tries") + 1):
-        return None
+    with transaction.atomic():
+        # Locked by its primary key and nothing else: an UPDATE that says when it is due as well may go by the index of
+        # that, and lock in another order than whoever moves its entry.
+        due = Delivery.objects.select_for_update().filter(pk=pk).first()
+        if due is None or due.state != _State.PENDING or due.next_at > now:
+            return None
+        Delivery.objects.filter(pk=pk).update(claim=claim, next_at=now + LEASE, tries=F("tries") + 1)
     # Read after it was claimed, with the account's rights of now.
     delivery = Delivery.objects.select_related("event", "endpoint__account").filter(pk=pk).first()
     return _Claimed(delivery, claim, now) if delivery else None
