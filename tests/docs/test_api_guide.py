@@ -50,6 +50,7 @@ def run_shell(script, environment, card):
 def test_the_examples_run_in_order_and_answer_in_the_form_that_is_shown(environment, monkeypatch):
     for name in ("API", "TOKEN"):
         monkeypatch.setenv(name, environment[name])
+    monkeypatch.syspath_prepend("clients/python")
     variables, answers, card = {}, {}, ""
     for name, language, code, shown in BLOCK.findall(GUIDE):
         if language == "python":
