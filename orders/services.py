@@ -63,9 +63,6 @@ def pay_again(order: Order, *, card: SavedCard | Token, submission: UUID | None 
 
     Raises as `place`, and `CardErased` for the order's own card if it is no longer on file.
     """
-    # Said first: an erased card is off the customer's list too, and "not available" would not say why.
-    if isinstance(card, Token) and card == order.card.token and order.is_card_erased:
-        raise CardErased
     repeat = Order(
         customer=order.customer,
         name=order.name,
@@ -75,6 +72,10 @@ def pay_again(order: Order, *, card: SavedCard | Token, submission: UUID | None 
         repeat_of=order,
         submission=submission,
     )
+    # Said first: an erased card is off the customer's list too, and "not available" would not say why. But an order
+    # that was placed stays placed.
+    if isinstance(card, Token) and card == order.card.token and order.is_card_erased and _placed_before(repeat) is None:
+        raise CardErased
     return _pay(repeat, card, expires=None, save_card=False)
 
 

@@ -129,6 +129,13 @@ class OrderCancelView(_OwnOrder):
     rights: ClassVar[dict[str, str]] = {"POST": CHANGE}
     limits: ClassVar[dict[str, str]] = {"POST": "change_order"}
 
+    def order(self) -> Order:
+        """As for every order; but what this very request has changed already is no other state (RFC 9110, 13.1.1)."""
+        order = self.get_object()
+        if self.submission is None or order.cancellation != self.submission:
+            self.require_match(OrderSerializer(order).data)
+        return order
+
     @extend_schema(request=None, responses={200: OrderSerializer})
     def post(self, request: Request, public_id: str) -> Response:
         """Cancel an order. 409 if it is cancelled already."""
