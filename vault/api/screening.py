@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from rest_framework.exceptions import ErrorDetail, ParseError, ValidationError
@@ -17,7 +18,11 @@ from vault.validators import NoPANValidator
 
 _MISPLACED: Final = ErrorDetail(str(NoPANValidator.message), code=NoPANValidator.code)
 _FORBIDDEN: Final = ErrorDetail("This may never be kept: card verification codes, PINs, track data.", code="forbidden")
+# Django reads no body whose length is not said before it: it would be passed over with whatever stands in it.
+_NO_LENGTH: Final = ErrorDetail("Send the body in one piece, with its Content-Length.", code="invalid")
 _PAN: Final = "pan"
+#: So many errors are looked for and named: a body of a MiB can have hundreds of thousands of them.
+MOST_ERRORS: Final = 100
 _MOST_LEVELS: Final = 16
 # A key that cannot be anything but a name; any other is not repeated.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
@@ -48,7 +53,7 @@ def holds_pan(data: Any) -> bool:
 
 
 def screen_headers(headers: Mapping[str, str]) -> None:
-    """Raise `InvalidHeaders` for a header or cookie with a card number in it.
+    """Raise `InvalidHeaders` for a header or cookie with a card number in it, and for a body sent in chunks.
 
     `Authorization` is left to the authentication, which takes a token or nothing.
     """
@@ -57,6 +62,8 @@ def screen_headers(headers: Mapping[str, str]) -> None:
         for name, value in headers.items()
         if name != "Authorization" and contains_pan(value) and not _is_trace(name, value)
     }
+    if "Transfer-Encoding" in headers:
+        found["Transfer-Encoding"] = [_NO_LENGTH]
     if found:
         raise InvalidHeaders({nameable(name) or "": each for name, each in found.items()})
 
@@ -68,7 +75,7 @@ def _is_trace(name: str, value: str) -> bool:
 def screen_body(data: Any) -> None:
     """Raise `ValidationError` for card data in the wrong place, and `ParseError` for what is nested too deep."""
     errors: dict[str, list[ErrorDetail]] = {}
-    for path, error in _stray(data):
+    for path, error in islice(_stray(data), MOST_ERRORS):
         errors.setdefault(path, []).append(error)
     if errors:
         raise ValidationError(errors)
