@@ -154,7 +154,7 @@ def _card_for(customer: User, method: PAN | SavedCard | Token, expires: date | N
             return _kept_card(method.token, method.expires)
         case Token():
             saved = SavedCard.objects.for_customer(customer).filter(card=method).first()
-            if saved is None and not customer.has_perm("vault.tokenize_pan"):
+            if saved is None and not vault.may_use_any_token(customer):
                 raise CardNotAvailable
             return _kept_card(method, saved.expires if saved else None)
 

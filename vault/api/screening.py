@@ -60,7 +60,7 @@ def screen_headers(headers: Mapping[str, str]) -> None:
     found = {
         name: [_MISPLACED]
         for name, value in headers.items()
-        if name != "Authorization" and contains_pan(value) and not _is_trace(name, value)
+        if contains_pan(name) or (name != "Authorization" and contains_pan(value) and not _is_trace(name, value))
     }
     if "Transfer-Encoding" in headers:
         found["Transfer-Encoding"] = [_NO_LENGTH]
