@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import ClassVar, Final
 
@@ -10,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.exceptions import APIException, ErrorDetail, NotFound, ValidationError
 from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -21,13 +22,14 @@ from orders.api.pagination import OrderPagination
 from orders.api.permissions import CHANGE, PLACE, HasRight, IsOwnOrder
 from orders.api.serializers import NewOrderSerializer, OrderQuerySerializer, OrderSerializer, PayAgainSerializer
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
-from orders.models import Order
+from orders.models import PUBLIC_ID_PATTERN, Order
 from orders.querysets import OrderQuerySet
 from vault import problems
 from vault.api.base import APIView, NoParameters, refuse_body
 from vault.api.serializers import StrictSerializer
 from vault.exceptions import CardErased
 
+_PUBLIC_ID: Final = re.compile(PUBLIC_ID_PATTERN)
 NOT_CANCELLABLE: Final = problems.define(
     "order_not_cancellable",
     HTTPStatus.CONFLICT,
@@ -65,6 +67,12 @@ class _Orders(APIView, GenericAPIView[Order]):
         if getattr(self, "swagger_fake_view", False):
             return Order.objects.none()
         return self.visible_orders().for_list()
+
+    def get_object(self) -> Order:
+        """The order that the address names. What cannot be one is not looked for: it may be a card number."""
+        if _PUBLIC_ID.fullmatch(self.kwargs["public_id"]) is None:
+            raise NotFound
+        return super().get_object()
 
     def visible_orders(self) -> OrderQuerySet:
         """Whatever the query of the request asks for."""
