@@ -1,5 +1,7 @@
 """Requests that nobody sends by mistake: refused with 4xx, never 500 and never taken."""
 
+import tracemalloc
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from knox.models import AuthToken
@@ -87,3 +89,13 @@ def test_the_name_of_a_parameter_that_stands_twice_is_repeated_only_if_it_is_a_n
         ("", "repeated"),
         ("status", "repeated"),
     ]
+
+
+@pytest.mark.parametrize("body", [{"x": "1 " * 500_000}, {"1 " * 500_000: "x"}], ids=["value", "key"])
+def test_a_text_longer_than_any_field_takes_is_not_looked_through(client, headers, body):
+    tracemalloc.start()
+    answer = client.post("/api/v1/tokens/", body, content_type="application/json", headers=headers)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "max_length" in {each["code"] for each in answer.json()["errors"]}
+    assert peak < 30_000_000
