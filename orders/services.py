@@ -64,9 +64,6 @@ def pay_again(order: Order, *, card: SavedCard | Token, submission: UUID | None 
 
     Raises as `place`, and `CardErased` for the order's own card if it is no longer on file.
     """
-    # Said first: an erased card is off the customer's list too, and "not available" would not say why.
-    if isinstance(card, Token) and card == order.card.token and order.is_card_erased:
-        raise CardErased
     repeat = Order(
         customer=order.customer,
         name=order.name,
@@ -76,6 +73,10 @@ def pay_again(order: Order, *, card: SavedCard | Token, submission: UUID | None 
         repeat_of=order,
         submission=submission,
     )
+    # Said first: an erased card is off the customer's list too, and "not available" would not say why. But an order
+    # that was placed stays placed.
+    if isinstance(card, Token) and card == order.card.token and order.is_card_erased and _placed_before(repeat) is None:
+        raise CardErased
     return _pay(repeat, card, expires=None, save_card=False)
 
 
@@ -158,7 +159,7 @@ def _card_for(customer: User, method: PAN | SavedCard | Token, expires: date | N
             return _kept_card(method.token, method.expires)
         case Token():
             saved = SavedCard.objects.for_customer(customer).filter(card=method).first()
-            if saved is None and not customer.has_perm("vault.tokenize_pan"):
+            if saved is None and not vault.may_use_any_token(customer):
                 raise CardNotAvailable
             return _kept_card(method, saved.expires if saved else None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import ClassVar, Final
 
@@ -10,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.exceptions import APIException, ErrorDetail, NotFound, ValidationError
 from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -29,6 +30,7 @@ from vault.api.schema import OF_THE_VAULT
 from vault.api.serializers import StrictSerializer
 from vault.exceptions import CardErased
 
+_PUBLIC_ID: Final = re.compile(PUBLIC_ID_PATTERN)
 NOT_CANCELLABLE: Final = problems.define(
     "order_not_cancellable",
     HTTPStatus.CONFLICT,
@@ -67,6 +69,12 @@ class _Orders(APIView, GenericAPIView[Order]):
         if getattr(self, "swagger_fake_view", False):
             return Order.objects.none()
         return self.visible_orders().for_list()
+
+    def get_object(self) -> Order:
+        """The order that the address names. What cannot be one is not looked for: it may be a card number."""
+        if _PUBLIC_ID.fullmatch(self.kwargs["public_id"]) is None:
+            raise NotFound
+        return super().get_object()
 
     def visible_orders(self) -> OrderQuerySet:
         """Whatever the query of the request asks for."""
@@ -142,6 +150,13 @@ class OrderCancelView(_OwnOrder):
     rights: ClassVar[dict[str, str]] = {"POST": CHANGE}
     limits: ClassVar[dict[str, str]] = {"POST": "change_order"}
     kinds: ClassVar[dict[str, tuple[problems.Kind, ...]]] = {"POST": (NOT_CANCELLABLE,)}
+
+    def order(self) -> Order:
+        """As for every order; but what this very request has changed already is no other state (RFC 9110, 13.1.1)."""
+        order = self.get_object()
+        if self.submission is None or order.cancellation != self.submission:
+            self.require_match(OrderSerializer(order).data)
+        return order
 
     @extend_schema(operation_id="cancel_order", request=None, responses={200: OrderSerializer})
     def post(self, request: Request, public_id: str) -> Response:

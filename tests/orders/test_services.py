@@ -147,6 +147,13 @@ def test_an_own_token_pays_and_a_trusted_account_uses_any(customer, canary):
     assert place(make_user("shop", "vault.tokenize_pan"), saved.token).card == saved.card
 
 
+def test_being_a_superuser_is_no_right_to_any_card(customer, canary):
+    saved = make_saved_card(customer, canary("saved"))
+    with pytest.raises(CardNotAvailable):
+        place(make_user("root", is_superuser=True), saved.token)
+    assert not Order.objects.exists()
+
+
 @pytest.mark.parametrize("by_token", [False, True], ids=["saved card", "token"])
 def test_an_expired_saved_card_is_refused(customer, canary, by_token):
     saved = make_saved_card(customer, canary("saved"), last_month())

@@ -20,7 +20,7 @@ from rest_framework.views import APIView as DRFAPIView
 
 from vault import problems
 from vault.api import idempotency, limits
-from vault.api.screening import InvalidParameters, holds_pan, screen_body, screen_headers
+from vault.api.screening import InvalidParameters, holds_pan, nameable, screen_body, screen_headers
 from vault.api.serializers import StrictSerializer
 from vault.models import IdempotentRequest
 
@@ -67,7 +67,7 @@ class APIView(DRFAPIView):
     query_serializer_class: ClassVar[type[StrictSerializer]] = NoParameters
     limits: ClassVar[dict[str, str]] = {}
     #: False where the answer is not to be had without policy and audit: a repetition is then carried out anew.
-    keeps_answer: ClassVar[bool] = True
+    keeps_answer: bool = True
     #: The conditional header that a method honors.
     conditions: ClassVar[dict[str, str]] = {}
     #: The kinds of error of a method's own, besides those of every operation and of its right.
@@ -87,7 +87,9 @@ class APIView(DRFAPIView):
         """Everything that is asked before the method runs. Raises what `vault.api.problems` answers."""
         screen_headers(request.headers)
         super().initial(request, *args, **kwargs)
-        limits.spend(request.user, self.limits.get(request.method or "", limits.OTHERS), self.cost(request))
+        # HEAD does what GET does, and has no limit of its own beside it.
+        method = "GET" if request.method == "HEAD" else request.method or ""
+        limits.spend(request.user, self.limits.get(method, limits.OTHERS), self.cost(request))
         self.query = self._parameters(request)
         if request.method in _WITH_BODY:
             screen_body(request.data)
@@ -142,7 +144,7 @@ class APIView(DRFAPIView):
         """The query, in which a name may stand once: two readers could each take another one of two."""
         given = request.query_params
         if repeated := [name for name, values in given.lists() if len(values) > 1]:
-            raise InvalidParameters({name: [_ONCE] for name in repeated})
+            raise InvalidParameters({nameable(name) or "": [_ONCE] for name in repeated})
         query = self.query_serializer_class(data=given.dict())
         if not query.is_valid():
             raise InvalidParameters(query.errors)

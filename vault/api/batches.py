@@ -31,8 +31,17 @@ READ: Final = "read"
 _CONTINUE: Final = "Carry out the rows that can be. Without it none is if one cannot be."
 
 
+class ManyField(serializers.ListField):
+    """A list, whose length is looked at before what stands in it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, list) and len(data) > MOST_ROWS:
+            self.fail("max_length", max_length=MOST_ROWS)
+        return super().to_internal_value(data)
+
+
 @extend_schema_field(NewTokenSerializer(many=True))
-class RowsField(serializers.ListField):
+class RowsField(ManyField):
     """Rows as they were sent. Each is looked at by itself, so that a wrong one is answered in its place."""
 
 
@@ -46,7 +55,7 @@ class NewTokensSerializer(StrictSerializer):
 class DetokenizationsSerializer(DetokenizationSerializer):
     """Cards to be read, and what for."""
 
-    tokens = serializers.ListField(child=TextField(max_length=100), allow_empty=False, max_length=MOST_ROWS)
+    tokens = ManyField(child=TextField(max_length=100), allow_empty=False, max_length=MOST_ROWS)
     continue_on_error = FlagField(default=False, help_text=_CONTINUE)
 
 
@@ -112,6 +121,10 @@ class _BatchView(APIView):
     def answer(self, rows: list[dict[str, Any]], *, continue_on_error: bool) -> Response:
         """200 if all went well, 207 if some did. Raises `BatchRefused` if the request is for all or none."""
         failed = [row for row in rows if row["status"] == FAILED]
+        # What failed on this side can be carried out when the same comes again; the answer would stand in its way.
+        self.keeps_answer = self.keeps_answer and not any(
+            status.is_server_error(row["problem"]["status"]) for row in failed if row["problem"]
+        )
         if failed and not continue_on_error:
             raise BatchRefused(failed)
         return Response({"rows": rows}, status=status.HTTP_207_MULTI_STATUS if failed else status.HTTP_200_OK)

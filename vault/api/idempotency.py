@@ -5,7 +5,8 @@ key meanwhile gets 409, and afterwards the same answer. A claim whose process di
 request out with the same `submission`, by which an order that was placed already is found.
 
 Kept are an HMAC of account and key, an HMAC of what was sent, and an answer without digits, for 24 hours. What was
-refused changed nothing, so after that the key is free; after an error of ours the same request can come again.
+refused changed nothing, so after that the key is free, unless the request was begun before: an earlier attempt may have
+changed something. After an error of ours the same request can come again.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class Claim:
     """The right to carry out the request with a key. It is either settled with an answer or released."""
 
     row: IdempotentRequest
+    #: False if the request was begun before, and what became of it is not known.
+    is_first: bool
 
     @property
     def submission(self) -> uuid.UUID:
@@ -73,7 +76,13 @@ class Claim:
         self._change(status=status_code, headers=headers, answer=answer)
 
     def release(self) -> None:
-        """Give the key free: nothing was carried out."""
+        """Give the key free: nothing was carried out.
+
+        Unless the request was begun before. Then it may have been, and with a free key it could be once more.
+        """
+        if not self.is_first:
+            self.leave()
+            return
         with suppress(DatabaseError):
             self._mine().delete()
 
@@ -122,7 +131,7 @@ def _claim(key_digest: str, content_digest: str) -> Claim | IdempotentRequest | 
     }
     row, is_new = IdempotentRequest.objects.get_or_create(key_digest=key_digest, defaults=mine)
     if is_new:
-        return Claim(row)
+        return Claim(row, is_first=True)
     if row.expires_at <= now:
         fresh: dict[str, Any] = {
             "status": None,
@@ -131,23 +140,23 @@ def _claim(key_digest: str, content_digest: str) -> Claim | IdempotentRequest | 
             "submission": uuid.uuid4(),
             "created_at": now,
         }
-        return _taken(row, mine | fresh)
+        return _taken(row, mine | fresh, is_first=True)
     if not hmac.compare_digest(row.content_digest, content_digest):
         raise KeyReused
     if row.status is not None:
         return row
     if row.claimed_until > now:
         raise InProgress
-    return _taken(row, mine)
+    return _taken(row, mine, is_first=False)
 
 
-def _taken(row: IdempotentRequest, changes: dict[str, Any]) -> Claim | None:
+def _taken(row: IdempotentRequest, changes: dict[str, Any], *, is_first: bool) -> Claim | None:
     unchanged = IdempotentRequest.objects.filter(pk=row.pk, owner=row.owner, claimed_until=row.claimed_until)
     if not unchanged.update(**changes):
         return None
     for name, value in changes.items():
         setattr(row, name, value)
-    return Claim(row)
+    return Claim(row, is_first=is_first)
 
 
 def _canonical(data: Any) -> str:

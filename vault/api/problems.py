@@ -15,6 +15,7 @@ from rest_framework.views import set_rollback
 from vault import problems
 from vault.answers import answer_to
 from vault.api.parsers import BodyTooLarge
+from vault.api.screening import MOST_ERRORS
 from vault.audit import current_origin
 from vault.exceptions import AccessDenied, TokenNotFound, VaultError, VaultUnavailable
 from vault.problems import CONTENT_TYPE, Kind
@@ -83,7 +84,7 @@ def _of_vault(error: VaultError) -> dict[str, Any]:
 def _errors(error: exceptions.ValidationError) -> list[dict[str, str]]:
     """What is wrong with each field, and where it is: in the body by its JSON pointer (RFC 6901), else by its name."""
     place = getattr(error, "place", "pointer")
-    found = _pointers(error.detail, "")
+    found = _pointers(error.detail, "")[:MOST_ERRORS]
     if place != "pointer":
         found = [(path.removeprefix("/"), each) for path, each in found]
     return [{place: path, "code": str(each.code), "detail": str(each)} for path, each in found]

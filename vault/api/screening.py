@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from rest_framework.exceptions import ErrorDetail, ParseError, ValidationError
@@ -17,7 +18,14 @@ from vault.validators import NoPANValidator
 
 _MISPLACED: Final = ErrorDetail(str(NoPANValidator.message), code=NoPANValidator.code)
 _FORBIDDEN: Final = ErrorDetail("This may never be kept: card verification codes, PINs, track data.", code="forbidden")
+# Django reads no body whose length is not said before it: it would be passed over with whatever stands in it.
+_NO_LENGTH: Final = ErrorDetail("Send the body in one piece, with its Content-Length.", code="invalid")
+# Longer than any field takes. To look for card numbers in a MiB of digits and spaces takes hundreds of MiB.
+_MOST_TEXT: Final = 10_000
+_TOO_LONG: Final = ErrorDetail("This is longer than any field takes.", code="max_length")
 _PAN: Final = "pan"
+#: So many errors are looked for and named: a body of a MiB can have hundreds of thousands of them.
+MOST_ERRORS: Final = 100
 _MOST_LEVELS: Final = 16
 # A key that cannot be anything but a name; any other is not repeated.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
@@ -48,15 +56,17 @@ def holds_pan(data: Any) -> bool:
 
 
 def screen_headers(headers: Mapping[str, str]) -> None:
-    """Raise `InvalidHeaders` for a header or cookie with a card number in it.
+    """Raise `InvalidHeaders` for a header or cookie with a card number in it, and for a body sent in chunks.
 
     `Authorization` is left to the authentication, which takes a token or nothing.
     """
     found = {
         name: [_MISPLACED]
         for name, value in headers.items()
-        if name != "Authorization" and contains_pan(value) and not _is_trace(name, value)
+        if contains_pan(name) or (name != "Authorization" and contains_pan(value) and not _is_trace(name, value))
     }
+    if "Transfer-Encoding" in headers:
+        found["Transfer-Encoding"] = [_NO_LENGTH]
     if found:
         raise InvalidHeaders({nameable(name) or "": each for name, each in found.items()})
 
@@ -66,9 +76,9 @@ def _is_trace(name: str, value: str) -> bool:
 
 
 def screen_body(data: Any) -> None:
-    """Raise `ValidationError` for card data in the wrong place, and `ParseError` for what is nested too deep."""
+    """Raise `ValidationError` for card data in the wrong place or too long a text, `ParseError` for deep nesting."""
     errors: dict[str, list[ErrorDetail]] = {}
-    for path, error in _stray(data):
+    for path, error in islice(_stray(data), MOST_ERRORS):
         errors.setdefault(path, []).append(error)
     if errors:
         raise ValidationError(errors)
@@ -85,15 +95,21 @@ def _stray(data: Any) -> Iterator[tuple[str, ErrorDetail]]:
             for name, each in value.items():
                 # What cannot be named is said of the object that has it.
                 place = f"{path}/{shown}" if (shown := nameable(name)) else path
-                if is_forbidden_key(name):
+                if wrong := _wrong_with(name):
+                    yield path, wrong
+                elif is_forbidden_key(name):
                     yield place, _FORBIDDEN
-                elif contains_pan(name):
-                    yield path, _MISPLACED
                 waiting.append((each, place, name, level + 1))
         elif isinstance(value, list):
             waiting += [(each, f"{path}/{index}", key, level + 1) for index, each in enumerate(value)]
-        elif key != _PAN and isinstance(value, str | int | float) and contains_pan(str(value)):
-            yield path, _MISPLACED
+        elif key != _PAN and isinstance(value, str | int | float) and (wrong := _wrong_with(str(value))):
+            yield path, wrong
+
+
+def _wrong_with(text: str) -> ErrorDetail | None:
+    if len(text) > _MOST_TEXT:
+        return _TOO_LONG
+    return _MISPLACED if contains_pan(text) else None
 
 
 def _leaves(data: Any) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from vault.api.fields import ExpirySerializerField, PANSerializerField, TextField, TokenSerializerField
-from vault.api.screening import nameable
+from vault.api.screening import MOST_ERRORS, nameable
 from vault.models import Card
 from vault.pan import Brand
 from vault.purposes import NAME_LENGTH, TEXT_LENGTH
@@ -28,7 +28,9 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := data.keys() - self.fields.keys()):
-            raise serializers.ValidationError({nameable(key) or NON_FIELD: [_UNKNOWN] for key in sorted(unknown)})
+            raise serializers.ValidationError(
+                {nameable(key) or NON_FIELD: [_UNKNOWN] for key in sorted(unknown)[:MOST_ERRORS]}
+            )
         return super().to_internal_value(data)
 
 

@@ -2,9 +2,11 @@ import json
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from orders.models import Order, SavedCard
-from tests.cards import NUMBERS
+from tests.cards import NUMBERS, with_check_digit
 from tests.factories import (
     client_of,
     last_month,
@@ -306,3 +308,12 @@ def test_everything_is_json(api):
     answer = api.get(ORDERS, HTTP_ACCEPT="text/html")
     assert answer.status_code == 406
     json.loads(answer.content)
+
+
+@pytest.mark.parametrize("made", [str.upper, lambda name: f"{name} ", lambda _: with_check_digit("9" * 15)],
+                         ids=["upper case", "space", "card of no brand"])  # fmt: skip
+def test_what_cannot_name_an_order_is_not_looked_for(api, shop, canary, made):
+    order = make_order(shop, make_card(canary("order")))
+    with CaptureQueriesContext(connection) as queries:
+        assert api.get(f"{ORDERS}{made(order.public_id)}/").status_code == 404
+    assert not [each for each in queries if "orders_order" in each["sql"]]

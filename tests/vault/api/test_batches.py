@@ -113,6 +113,19 @@ def test_when_the_vault_fails_on_the_way_the_rest_is_not_tried(api, wire, canary
     assert wire.calls["BatchGetItem"] == 2
 
 
+def test_rows_that_failed_on_this_side_are_carried_out_when_the_batch_comes_again(api, wire, canary, monkeypatch):
+    monkeypatch.setattr(services, "_CARDS_AT_ONCE", 1)
+    known = canary("known")
+    make_card(known)
+    body = {"rows": [{"pan": known}, {"pan": canary("new")}], "continue_on_error": True}
+    wire.fail("TransactWriteItems", "AccessDeniedException")
+    answers = [api.post(BATCH, body, headers={"Idempotency-Key": "k"})]
+    wire.heal()
+    answers += [api.post(BATCH, body, headers={"Idempotency-Key": "k"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [207, 200, 200]
+    assert [answer.has_header("Idempotency-Replayed") for answer in answers] == [False, False, True]
+
+
 def test_when_no_row_was_kept_the_whole_request_failed(api, wire, canary):
     wire.fail("TransactWriteItems", "AccessDeniedException")
     answer = api.post(BATCH, {"rows": [{"pan": canary("row")}], "continue_on_error": True})

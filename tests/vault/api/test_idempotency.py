@@ -7,7 +7,8 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from orders.models import Order
-from tests.factories import client_of, make_card, make_order, make_saved_card, make_user
+from tests.factories import client_of, make_card, make_order, make_saved_card, make_user, next_year
+from vault.api.fields import ExpirySerializerField
 from vault.models import AuditEvent, Card, IdempotentRequest
 
 pytestmark = pytest.mark.django_db
@@ -193,3 +194,38 @@ def test_a_card_number_is_no_key(api, canary):
         }
     ]
     assert not Card.objects.exists()
+
+
+def test_a_repetition_that_is_refused_does_not_free_the_key_of_what_may_have_been_done(api, canary, monkeypatch):
+    body = CONTENT | {"pan": canary("order"), "expires": f"{next_year():%Y-%m}"}
+    send(api, body)
+    IdempotentRequest.objects.update(status=None)
+    lapse()
+    monkeypatch.setattr(ExpirySerializerField, "to_internal_value", lambda self, _: self.fail("expired"))
+    assert send(api, body).status_code == 400
+    monkeypatch.undo()
+    assert send(api, CONTENT | {"pan": canary("another")}).json()["code"] == "idempotency_key_reused"
+    assert send(api, body).json()["id"] == Order.objects.get().public_id
+
+
+def test_a_cancellation_comes_again_with_the_etag_from_before_it(api, shop, canary):
+    address = f"{ORDERS}{make_order(shop, make_card(canary('order'))).public_id}/"
+    headers = {"Idempotency-Key": "k", "If-Match": api.get(address)["ETag"]}
+    answers = [api.post(f"{address}cancel/", {}, headers=headers)]
+    IdempotentRequest.objects.update(status=None)
+    lapse()
+    answers.append(api.post(f"{address}cancel/", {}, headers=headers))
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert api.post(f"{address}cancel/", {}, headers=headers | {"Idempotency-Key": "l"}).status_code == 412
+
+
+def test_an_order_that_was_paid_again_is_found_though_its_card_was_erased_since(api, shop, canary):
+    saved = make_saved_card(shop, canary("order"))
+    address = f"{ORDERS}{make_order(shop, saved.card).public_id}/pay-again/"
+    first = send(api, {"token": str(saved.token)}, address=address)
+    IdempotentRequest.objects.update(status=None)
+    lapse()
+    Card.objects.update(status=Card.Status.ERASED)
+    again = send(api, {"token": str(saved.token)}, address=address)
+    assert (again.status_code, again.json()["id"]) == (201, first.json()["id"])
+    assert Order.objects.count() == 2

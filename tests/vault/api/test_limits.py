@@ -1,6 +1,6 @@
 """How much an account may do within a minute."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -37,6 +37,30 @@ def test_the_next_minute_begins_anew(monkeypatch):
     monkeypatch.setattr(timezone, "now", lambda: NOON.replace(minute=1))
     limits.spend(shop, "tokenize_pan", 2)
     assert Allowance.objects.get().spent == 2
+
+
+def test_a_clock_a_little_behind_does_not_begin_the_minute_anew(monkeypatch):
+    shop = make_user("shop")
+    limits.spend(shop, "tokenize_pan", 3)
+    monkeypatch.setattr(timezone, "now", lambda: NOON - timedelta(seconds=20))
+    with pytest.raises(Throttled):
+        limits.spend(shop, "tokenize_pan")
+    assert Allowance.objects.get().minute == NOON.replace(second=0)
+
+
+def test_a_clock_that_was_an_hour_ahead_locks_nobody_out(monkeypatch):
+    shop = make_user("shop")
+    limits.spend(shop, "tokenize_pan", 3)
+    monkeypatch.setattr(timezone, "now", lambda: NOON - timedelta(hours=1))
+    limits.spend(shop, "tokenize_pan")
+    assert Allowance.objects.get().spent == 1
+
+
+def test_head_counts_in_the_limit_of_get(settings):
+    settings.VAULT = settings.VAULT | {"API_LIMITS": {"view_order": 2}}
+    api = client_of(make_user("shop"))
+    answers = [api.head("/api/v1/orders/"), api.get("/api/v1/orders/"), api.head("/api/v1/orders/")]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
 
 
 def test_each_account_and_each_limit_is_counted_by_itself():

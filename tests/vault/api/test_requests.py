@@ -1,5 +1,7 @@
 """Requests that nobody sends by mistake: refused with 4xx, never 500 and never taken."""
 
+import tracemalloc
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from knox.models import AuthToken
@@ -59,3 +61,41 @@ def test_a_body_over_the_limit_is_refused(client, headers, canary, settings):
     response = client.post("/api/v1/tokens/", body, content_type="application/json", headers=headers)
     assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
     assert not Card.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "body"),
+    [
+        pytest.param("", {"x": [{"cvv": 0}] * 1001}, id="card-data"),
+        pytest.param("", {f"a{number}": 0 for number in range(1001)}, id="unknown"),
+        pytest.param("detokenize/", {"tokens": [0] * 1000, "purpose": "refund"}, id="elements"),
+        pytest.param("detokenize/", {"tokens": [0] * 1001, "purpose": "refund"}, id="too-many"),
+    ],
+)
+def test_an_answer_does_not_grow_with_what_is_wrong(client, headers, body, address):
+    answer = client.post(f"/api/v1/tokens/{address}", body, content_type="application/json", headers=headers)
+    assert answer.status_code == 400
+    assert len(answer.json()["errors"]) <= 100
+
+
+def test_a_body_in_chunks_is_refused_and_not_passed_over(client, headers):
+    answer = client.post("/api/v1/tokens/", headers=headers | {"Transfer-Encoding": "chunked"})
+    assert [each.get("header") for each in answer.json()["errors"]] == ["Transfer-Encoding"]
+
+
+def test_the_name_of_a_parameter_that_stands_twice_is_repeated_only_if_it_is_a_name(client, headers):
+    answer = client.get("/api/v1/orders/?call+me=1&call+me=2&status=a&status=b", headers=headers)
+    assert [(each["parameter"], each["code"]) for each in answer.json()["errors"]] == [
+        ("", "repeated"),
+        ("status", "repeated"),
+    ]
+
+
+@pytest.mark.parametrize("body", [{"x": "1 " * 500_000}, {"1 " * 500_000: "x"}], ids=["value", "key"])
+def test_a_text_longer_than_any_field_takes_is_not_looked_through(client, headers, body):
+    tracemalloc.start()
+    answer = client.post("/api/v1/tokens/", body, content_type="application/json", headers=headers)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "max_length" in {each["code"] for each in answer.json()["errors"]}
+    assert peak < 30_000_000
