@@ -46,8 +46,10 @@ def _take(account: str, limit: str, minute: datetime, cost: int, most: int) -> b
     found = rows.values_list("minute", "spent").first()
     if found is not None:
         at, spent = found
+        if minute <= at <= minute + _MINUTE and spent > most - cost:
+            return False
         # A row with enough left was not there a moment ago: another process has made it, or begun it anew.
-        return _take(account, limit, minute, cost, most) if at != minute or spent <= most - cost else False
+        return _take(account, limit, minute, cost, most)
     try:
         with transaction.atomic():
             rows.create(account=account, limit=limit, minute=minute, spent=cost)
