@@ -182,7 +182,7 @@ BODY_TOO_LARGE: Final = define(
     "body_too_large",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "The body is too large.",
-    "Send at most one MiB, and at most 1,000 rows in a batch.",
+    "Send at most 64 KiB; in a batch at most one MiB, and 1,000 rows.",
 )
 UNSUPPORTED_MEDIA_TYPE: Final = define(
     "unsupported_media_type",

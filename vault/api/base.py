@@ -68,6 +68,8 @@ class APIView(DRFAPIView):
     limits: ClassVar[dict[str, str]] = {}
     #: False where the answer is not to be had without policy and audit: a repetition is then carried out anew.
     keeps_answer: bool = True
+    #: How large a body is taken. Looking for card numbers in a MiB of digits takes a second and more.
+    most_bytes: ClassVar[int] = 64 * 1024
     #: The conditional header that a method honors.
     conditions: ClassVar[dict[str, str]] = {}
     #: The kinds of error of a method's own, besides those of every operation and of its right.

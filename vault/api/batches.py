@@ -103,6 +103,7 @@ class BatchRefused(Exception):
 
 
 class _BatchView(APIView):
+    most_bytes = 1024 * 1024
     #: The field of the request that has one element for each card.
     many: ClassVar[str]
 

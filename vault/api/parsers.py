@@ -12,7 +12,7 @@ from rest_framework.parsers import JSONParser as DRFJSONParser
 
 
 class BodyTooLarge(APIException):
-    """The body is larger than `settings.DATA_UPLOAD_MAX_MEMORY_SIZE` bytes."""
+    """The body is larger than the view takes, or than `settings.DATA_UPLOAD_MAX_MEMORY_SIZE` bytes."""
 
     status_code = 413
     default_detail = "The body is too large."
@@ -28,7 +28,7 @@ class JSONParser(DRFJSONParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        limit = _limit(parser_context)
         body = stream.read() if limit is None else stream.read(limit + 1)
         if limit is not None and len(body) > limit:
             raise BodyTooLarge
@@ -36,6 +36,12 @@ class JSONParser(DRFJSONParser):
             return json.loads(body.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
         except (ValueError, RecursionError):
             raise ParseError from None
+
+
+def _limit(parser_context: Mapping[str, Any] | None) -> int | None:
+    """How many bytes the view takes, and in no case more than the project does."""
+    limits = [settings.DATA_UPLOAD_MAX_MEMORY_SIZE, getattr((parser_context or {}).get("view"), "most_bytes", None)]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _refuse(_: str) -> NoReturn:

@@ -63,12 +63,22 @@ def screen_headers(headers: Mapping[str, str]) -> None:
     found = {
         name: [_MISPLACED]
         for name, value in headers.items()
-        if contains_pan(name) or (name != "Authorization" and contains_pan(value) and not _is_trace(name, value))
+        if contains_pan(name) or (name != "Authorization" and _is_pan_in(value) and not _is_trace(name, value))
     }
     if "Transfer-Encoding" in headers:
         found["Transfer-Encoding"] = [_NO_LENGTH]
     if found:
         raise InvalidHeaders({nameable(name) or "": each for name, each in found.items()})
+
+
+def _is_pan_in(value: str) -> bool:
+    """True for what a server of WSGI hands on, where each byte is a character, and for what was meant by it."""
+    if contains_pan(value):
+        return True
+    try:
+        return not value.isascii() and contains_pan(value.encode("latin-1").decode())
+    except UnicodeError:
+        return False
 
 
 def _is_trace(name: str, value: str) -> bool:

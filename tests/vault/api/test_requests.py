@@ -21,7 +21,7 @@ def headers():
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param(b"[" * 100_000, id="deep"),
+        pytest.param(b"[" * 50_000, id="deep"),
         pytest.param(b'{"pan": NaN}', id="nan"),
         pytest.param(b'\xef\xbb\xbf{"pan": "1"}', id="byte-order-mark"),
         pytest.param(b'{"pan": "\xff"}', id="invalid-utf-8"),
@@ -53,6 +53,17 @@ def test_a_name_that_stands_twice_is_refused(client, headers, canary):
     body = f'{{"pan": "{canary("first")}", "pan": "{canary("second")}"}}'
     assert client.post("/api/v1/tokens/", body, content_type="application/json", headers=headers).status_code == 400
     assert not Card.objects.exists()
+
+
+def test_a_single_card_is_taken_in_a_small_body_and_many_in_a_large_one(client, headers, canary):
+    rest = " " * 64 * 1024
+    single = f'{{"pan": "{canary("single")}"{rest}}}'
+    many = f'{{"rows": [{{"pan": "{canary("many")}"}}]{rest}}}'
+    answers = [
+        client.post(f"/api/v1/tokens/{path}", body, content_type="application/json", headers=headers)
+        for path, body in [("", single), ("batch/", many)]
+    ]
+    assert [answer.status_code for answer in answers] == [413, 200]
 
 
 def test_a_body_over_the_limit_is_refused(client, headers, canary, settings):
@@ -94,7 +105,7 @@ def test_the_name_of_a_parameter_that_stands_twice_is_repeated_only_if_it_is_a_n
 @pytest.mark.parametrize("body", [{"x": "1 " * 500_000}, {"1 " * 500_000: "x"}], ids=["value", "key"])
 def test_a_text_longer_than_any_field_takes_is_not_looked_through(client, headers, body):
     tracemalloc.start()
-    answer = client.post("/api/v1/tokens/", body, content_type="application/json", headers=headers)
+    answer = client.post("/api/v1/tokens/batch/", body, content_type="application/json", headers=headers)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert "max_length" in {each["code"] for each in answer.json()["errors"]}

@@ -76,6 +76,12 @@ def test_a_card_number_in_a_header_is_refused_by_the_name_of_the_header(api, wir
     assert nothing_is_stored(wire)
 
 
+def test_digits_of_other_scripts_in_a_header_are_digits(api, canary):
+    wide = "".join(chr(ord(digit) + 0xFEE0) for digit in canary("header"))
+    answer = api.get(ORDERS, headers={"X-Customer": wide.encode().decode("latin-1")})
+    assert errors_of(answer) == [("X-Customer", "contains_pan")]
+
+
 def test_a_card_number_as_the_name_of_a_header_is_not_repeated(api, canary):
     digits = canary("header")
     answer = api.get(ORDERS, headers={f"X-{digits}": "1"})
