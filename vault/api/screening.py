@@ -16,7 +16,9 @@ from rest_framework.exceptions import ErrorDetail, ParseError, ValidationError
 from vault.redaction import contains_pan, is_forbidden_key
 from vault.validators import NoPANValidator
 
-_MISPLACED: Final = ErrorDetail(str(NoPANValidator.message), code=NoPANValidator.code)
+_MISPLACED: Final = ErrorDetail(
+    "A card number stands here. Card numbers belong in the field pan only.", code=NoPANValidator.code
+)
 _FORBIDDEN: Final = ErrorDetail("This may never be kept: card verification codes, PINs, track data.", code="forbidden")
 # Django reads no body whose length is not said before it: it would be passed over with whatever stands in it.
 _NO_LENGTH: Final = ErrorDetail("Send the body in one piece, with its Content-Length.", code="invalid")
