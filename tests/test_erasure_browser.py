@@ -20,7 +20,7 @@ from tests.leaks import Sink
 from vault.expiry import last_day_of_month
 from vault.models import Card, ErasureCertificate
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 WIDTHS = {"": 1280, "-narrow": 390}

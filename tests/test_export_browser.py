@@ -8,7 +8,7 @@ from tests.test_reveal_browser import CHROMIUM
 from tests.vault.exporting import ada, ask, bob, cleo, configured, digits, kept
 
 __all__ = ["ada", "bob", "cleo", "configured", "digits", "kept"]
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 
 
 @pytest.fixture

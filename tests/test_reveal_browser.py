@@ -21,7 +21,7 @@ from vault import services
 from vault.models import AuditEvent, RevealRequest
 from vault.pan import PAN
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 LABEL = "revealed card"

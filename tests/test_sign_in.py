@@ -12,6 +12,8 @@ from tests.test_end_to_end import CHROMIUM, Server
 
 SIZES = {"1280": {"width": 1280, "height": 900}, "390": {"width": 390, "height": 844}}
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture
 def server(tmp_path):

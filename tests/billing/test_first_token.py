@@ -18,7 +18,7 @@ from tests.processes import installation
 
 __all__ = ["installation"]
 # Databases are made on the private server.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.killed]
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text().split("## First steps with the API")[1].split("\n## ")[0]
 # A command goes on in the next line after a backslash.

@@ -13,7 +13,7 @@ from tests.leaks import Sink
 from tests.processes import installation
 from tests.servers import all_at_once, make_account, rows_of, serving
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.killed]
 __all__ = ["installation"]
 
 ORDERS, TOKENS = "/api/v1/orders/", "/api/v1/tokens/"

@@ -16,7 +16,7 @@ from tests.orders.feed.making import make_endpoint, place
 from tests.test_reveal_browser import CHROMIUM
 
 __all__ = ["consumer"]
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 PAGES = ["endpoint", "event", "delivery"]
 
