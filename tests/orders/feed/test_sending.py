@@ -396,6 +396,24 @@ def test_whoever_lost_its_claim_changes_nothing(order):
     assert Delivery.objects.get().state == "pending"
 
 
+def test_what_was_deleted_while_it_was_sent_ends_no_run(order):
+    deliveries.distribute()
+    claimed = sending._claim(Delivery.objects.get().pk)
+    Event.objects.all().delete()
+    sending._Sender(None)._finish(claimed, posting.Answer(5, status=204))
+    assert not Attempt.objects.exists()
+
+
+def test_an_attempt_after_its_claim_ended_is_in_the_log_still(order):
+    deliveries.distribute()
+    lost = sending._claim(Delivery.objects.get().pk)
+    due_now()
+    assert sending._claim(lost.delivery.pk)
+    sending._Sender(None)._finish(lost, posting.Answer(5, status=204))
+    assert Attempt.objects.get().status == 204
+    assert Delivery.objects.get().state == "pending"
+
+
 # --- Again, late, away ----------------------------------------------------------------------------------------------
 
 
