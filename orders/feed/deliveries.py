@@ -26,16 +26,18 @@ def distribute() -> int:
     Killed on the way or done by two at once, no endpoint gets two deliveries of an event, and no event is left out.
     """
     count = 0
-    while made := _distribute_page():
-        count += made
+    new = Event.objects.filter(distributed_at=None).order_by("id").values_list("pk", flat=True)
+    while page := list(new[:_PAGE]):
+        count += _distribute(page)
     return count
 
 
 @transaction.atomic
-def _distribute_page() -> int:
-    # Locked first: two who insert deliveries of the same event, and then mark it, would wait for each other.
-    new = Event.objects.select_for_update().filter(distributed_at=None)
-    events = list(new.order_by("id")[:_PAGE])
+def _distribute(page: list[int]) -> int:
+    # Locked first: two who insert deliveries of the same event, and then mark it, would wait for each other. And by the
+    # primary key: whoever locks by the index of what is new meets the one who moves its entry there.
+    locked = Event.objects.select_for_update().filter(pk__in=page).order_by("id")
+    events = [event for event in locked if event.distributed_at is None]
     Delivery.objects.bulk_create(_deliveries(events), batch_size=_PAGE, ignore_conflicts=True)
     return Event.objects.filter(pk__in=[event.pk for event in events]).update(distributed_at=timezone.now())
 

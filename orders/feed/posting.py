@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from http.client import HTTPException
+from http.client import HTTPConnection as PlainConnection, HTTPException
 from threading import Event as Flag, Timer
 from typing import Final
 from urllib.parse import urlsplit
@@ -89,7 +89,8 @@ def _exchange(url: str, body: bytes, headers: Mapping[str, str], started: float)
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             sent = {"Content-Type": "application/json", "User-Agent": "billing-webhooks/1", **headers}
             connection.request("POST", target, body=body, headers=sent, preload_content=False, decode_content=False)
-            with closing(connection.getresponse()) as response:
+            # As Python reads it: urllib3 logs headers that it cannot parse, with the address and what was answered.
+            with closing(PlainConnection.getresponse(connection)) as response:
                 return response.status, response.headers.get("Retry-After", "")
         except _FAILURES:
             if is_over.is_set():
@@ -135,7 +136,7 @@ def _seconds(retry_after: str) -> float | None:
         return float(retry_after)
     try:
         moment = parsedate_to_datetime(retry_after)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max((moment - datetime.now(UTC)).total_seconds(), 0.0)

@@ -168,7 +168,9 @@ class _Sender:
         with transaction.atomic():
             # First the row itself: an attempt locks it for reading, and two who then both want to write would wait for
             # each other.
-            _settle(claimed, **changes)
+            if not _settle(claimed, **changes) and not _locked(delivery.pk):
+                # Deleted while it was sent, with its endpoint or its order: there is nothing left to keep a log of.
+                return
             Attempt.objects.create(
                 delivery=delivery,
                 at=claimed.at,
@@ -192,7 +194,7 @@ def _claim(pk: int) -> _Claimed | None:
     with transaction.atomic():
         # Locked by its primary key and nothing else: an UPDATE that says when it is due as well may go by the index of
         # that, and lock in another order than whoever moves its entry.
-        due = Delivery.objects.select_for_update().filter(pk=pk).first()
+        due = _locked(pk)
         if due is None or due.state != _State.PENDING or due.next_at > now:
             return None
         Delivery.objects.filter(pk=pk).update(claim=claim, next_at=now + LEASE, tries=F("tries") + 1)
@@ -201,9 +203,13 @@ def _claim(pk: int) -> _Claimed | None:
     return _Claimed(delivery, claim, now) if delivery else None
 
 
-def _settle(claimed: _Claimed, **changes: object) -> None:
-    """Write what became of a delivery, unless the claim ended and somebody else has it now."""
-    Delivery.objects.filter(pk=claimed.delivery.pk, claim=claimed.claim).update(claim="", **changes)
+def _locked(pk: int) -> Delivery | None:
+    return Delivery.objects.select_for_update().filter(pk=pk).first()
+
+
+def _settle(claimed: _Claimed, **changes: object) -> int:
+    """Write what became of a delivery, unless the claim ended and somebody else has it now; then 0."""
+    return Delivery.objects.filter(pk=claimed.delivery.pk, claim=claimed.claim).update(claim="", **changes)
 
 
 def _request(claimed: _Claimed) -> Callable[[], Answer]:

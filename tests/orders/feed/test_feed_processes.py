@@ -94,3 +94,33 @@ def test_several_senders_at_once_send_each_event_once(installation, consumer, ca
     assert [sender.wait(60) for sender in senders] == [0] * 4
     assert sorted(Counter(got.id for got in consumer.got).values()) == [1] * ORDERS
     assert installation.run(STATES) == f"[(('delivered', 1), {ORDERS})]"
+
+
+DISTRIBUTE = """
+import time
+from orders.feed import deliveries
+until = time.monotonic() + 6
+while time.monotonic() < until:
+    deliveries.distribute()
+"""
+PLACE = """
+import time
+from orders import services
+from orders.models import Order
+order, until = Order.objects.first(), time.monotonic() + 6
+while time.monotonic() < until:
+    services.pay_again(order, card=order.card.token)
+"""
+UNSENT = """
+from orders.feed import deliveries
+from orders.feed.models import Delivery, Event
+deliveries.distribute()
+print(Event.objects.count() - Delivery.objects.count(), Event.objects.count() > %d)
+"""
+
+
+def test_several_that_distribute_while_orders_come_in_do_not_wait_for_each_other(installation, consumer, canary):
+    set_up(installation, consumer, "204", canary("order"))
+    running = [installation.script(source) for source in [DISTRIBUTE] * 4 + [PLACE] * 2]
+    assert [process.wait(60) for process in running] == [0] * 6
+    assert installation.run(UNSENT % ORDERS) == "0 True"

@@ -73,6 +73,16 @@ def test_nothing_of_an_answer_is_kept_or_logged(order, consumer, caplog, capsys)
     assert consumer.got[0].path == "/500?key=consumers-own-key"
 
 
+def test_an_answer_that_cannot_be_parsed_is_not_logged_either(order, consumer, caplog):
+    caplog.set_level(logging.DEBUG)
+    consumer.headers["X"] = "1\r\nwhat a consumer answered"
+    point_to(f"{consumer.url}/500?key=consumers-own-key")
+    assert sending.run().postponed == 1
+    assert Attempt.objects.get().status == 500
+    assert "what a consumer answered" not in caplog.text
+    assert "consumers-own-key" not in caplog.text
+
+
 def test_types_that_were_not_asked_for_are_not_sent(customer, shop, consumer, canary):
     make_endpoint(shop, f"{consumer.url}/204", "order.cancelled")
     services.cancel(place(customer, canary("order")))
@@ -236,6 +246,8 @@ def test_it_is_retried_as_often_as_promised_and_then_given_up(order, consumer):
         (503, "9" * 30, 6),
         (503, "Fri, 31 Dec 1999 23:59:59 GMT", 6),
         (503, "Fri, 31 Dec 2999 23:59:59 GMT", 86_400),
+        (503, f"Fri, 31 Dec {'9' * 14} 23:59:59 GMT", 6),
+        (503, f"Fri, 31 Dec 2999 23:59:59 +{'9' * 30}", 6),
     ],
 )
 def test_a_consumer_may_ask_to_wait(order, consumer, status, asked, wait):
@@ -381,6 +393,24 @@ def test_whoever_lost_its_claim_changes_nothing(order):
     due_now()
     assert sending._claim(lost.delivery.pk)
     sending._settle(lost, state="failed")
+    assert Delivery.objects.get().state == "pending"
+
+
+def test_what_was_deleted_while_it_was_sent_ends_no_run(order):
+    deliveries.distribute()
+    claimed = sending._claim(Delivery.objects.get().pk)
+    Event.objects.all().delete()
+    sending._Sender(None)._finish(claimed, posting.Answer(5, status=204))
+    assert not Attempt.objects.exists()
+
+
+def test_an_attempt_after_its_claim_ended_is_in_the_log_still(order):
+    deliveries.distribute()
+    lost = sending._claim(Delivery.objects.get().pk)
+    due_now()
+    assert sending._claim(lost.delivery.pk)
+    sending._Sender(None)._finish(lost, posting.Answer(5, status=204))
+    assert Attempt.objects.get().status == 204
     assert Delivery.objects.get().state == "pending"
 
 
