@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from django.db import transaction
 from django.utils import timezone
 
 from orders.feed.events import publish_erasures
@@ -30,7 +31,11 @@ def follow() -> int:
     reach, _ = ErasureReach.objects.get_or_create(pk=_ONLY, defaults={"until": begun})
     since = max(begun, reach.until - OVERLAP)
     while page := vault.erasures(since=since, after=after):
-        count += publish_erasures(page)
+        with transaction.atomic():
+            # One at a time: two who insert the same rows, in the order of time and not of an index, would wait for each
+            # other.
+            ErasureReach.objects.select_for_update().get(pk=_ONLY)
+            count += publish_erasures(page)
         after = page[-1]
     ErasureReach.objects.filter(pk=_ONLY, until__lt=now).update(until=now)
     return count

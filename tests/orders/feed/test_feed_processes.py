@@ -124,3 +124,29 @@ def test_several_that_distribute_while_orders_come_in_do_not_wait_for_each_other
     running = [installation.script(source) for source in [DISTRIBUTE] * 4 + [PLACE] * 2]
     assert [process.wait(60) for process in running] == [0] * 6
     assert installation.run(UNSENT % ORDERS) == "0 True"
+
+
+# Certificates of so many erasures would take minutes; what meets in the outbox is real.
+FOLLOW = """
+import hashlib
+from django.utils import timezone
+from orders.feed import erasures
+from vault.services import Erasure
+now = timezone.now()
+for look in range(40):
+    numbers = [hashlib.sha1(f"{look}:{each}".encode()).hexdigest() for each in range(200)]
+    page = [Erasure(number, now, "tok1_x", "visa", "1111", now) for number in numbers]
+    erasures.vault.erasures = lambda since, after: page if after is None else []
+    erasures.follow()
+"""
+ERASED = """
+from orders.feed.models import Event
+print(Event.objects.filter(type="card.erased").count())
+"""
+
+
+def test_several_that_follow_erasures_at_once_do_not_wait_for_each_other(installation, consumer, canary):
+    set_up(installation, consumer, "204", canary("order"))
+    running = [installation.script(FOLLOW) for _ in range(4)]
+    assert [process.wait(60) for process in running] == [0] * 4
+    assert installation.run(ERASED) == "8000"
