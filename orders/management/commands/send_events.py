@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import inf
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -25,7 +26,7 @@ class Command(OperatorCommand):
         parser.add_argument("--check", action="store_true", help="count what is late")
 
     def handle(self, *args: Any, limit: int | None, seconds: float, check: bool, **options: Any) -> None:
-        if (limit is not None and limit < 1) or seconds < 0:
+        if (limit is not None and limit < 1) or not 0 <= seconds < inf:
             raise CommandError("--limit takes a positive number, --for a number of seconds.")
         with taken():
             if check:

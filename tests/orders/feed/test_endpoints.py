@@ -258,3 +258,10 @@ def test_send_events_counts_and_checks(account, consumer, canary, capsys):
     Event.objects.update(created_at=timezone.now())
     call_command("send_events", "--limit", "5")
     assert "1 events, 1 delivered, 0 postponed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--for", "nan"], ["--for", "inf"], ["--for", "-1"], ["--limit", "0"]])
+def test_send_events_refuses_what_would_have_no_end(account, arguments, monkeypatch):
+    monkeypatch.setattr(sending, "run", lambda **_: pytest.fail("It ran."))
+    with pytest.raises(CommandError, match="takes a positive number"):
+        call_command("send_events", *arguments)
