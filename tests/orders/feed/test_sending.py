@@ -157,7 +157,15 @@ def deactivate(account):
     User.objects.filter(pk=account.pk).update(is_active=False)
 
 
-@pytest.mark.parametrize("change", [revoke, deactivate], ids=["right revoked", "account not active"])
+def make_staff(account):
+    User.objects.filter(pk=account.pk).update(is_staff=True)
+
+
+def make_superuser(account):
+    User.objects.filter(pk=account.pk).update(is_superuser=True)
+
+
+@pytest.mark.parametrize("change", [revoke, deactivate, make_staff, make_superuser])
 @pytest.mark.parametrize("moment", ["before it was distributed", "after"])
 def test_who_may_not_know_any_more_is_sent_nothing(order, shop, consumer, change, moment):
     if moment == "after":
