@@ -31,8 +31,10 @@ MOST_ERRORS: Final = 100
 _MOST_LEVELS: Final = 16
 # A key that cannot be anything but a name; any other is not repeated.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
-# Hexadecimal has runs of digits that pass for a card number once in 14,000 traces (W3C Trace Context).
-_TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+# Hexadecimal with hyphens has runs of digits that pass for a card number once in 14,000 traces. These are the forms of
+# W3C Trace Context, Sentry and Zipkin.
+_TRACE: Final = re.compile(r"([0-9a-f]{2}-)?[0-9a-f]{32}-[0-9a-f]{16}(-[0-9a-fd]{1,2})?(-[0-9a-f]{16})?")
+_OF_TRACES: Final = frozenset({"Traceparent", "Sentry-Trace", "B3"})
 
 
 class InvalidParameters(ValidationError):
@@ -84,7 +86,7 @@ def _is_pan_in(value: str) -> bool:
 
 
 def _is_trace(name: str, value: str) -> bool:
-    return name == "Traceparent" and _TRACE.fullmatch(value) is not None
+    return name in _OF_TRACES and _TRACE.fullmatch(value) is not None
 
 
 def screen_body(data: Any) -> None:

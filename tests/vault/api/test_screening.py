@@ -7,7 +7,7 @@ import pytest
 
 from orders.models import Order
 from tests.factories import client_of, make_card, make_order, make_user
-from vault.api.screening import screen_headers
+from vault.api.screening import InvalidHeaders, screen_headers
 from vault.models import Card
 
 pytestmark = pytest.mark.django_db
@@ -142,6 +142,8 @@ def test_no_false_alarm_on_what_is_in_headers_every_day():
         screen_headers(
             {
                 "Traceparent": f"00-{trace[0]}-{trace[1]}-01",
+                "Sentry-Trace": f"{trace[0]}-{trace[1]}-1",
+                "B3": f"{trace[0]}-{trace[1]}-1-{trace[1]}",
                 "X-Amzn-Trace-Id": f"Root=1-{secrets.token_hex(4)}-{secrets.token_hex(12)}",
                 "Idempotency-Key": str(uuid.uuid4()),
                 "User-Agent": "python-httpx/0.28.1",
@@ -187,3 +189,9 @@ def test_no_answer_may_be_stored_on_the_way(api, canary):
     assert [answer.status_code for answer in answers] == [200, 404, 201, 400, 405]
     assert {answer["Cache-Control"] for answer in answers} == {"no-store"}
     assert len({answer["Request-Id"] for answer in answers}) == 5
+
+
+@pytest.mark.parametrize("name", ["Traceparent", "Sentry-Trace", "B3"])
+def test_what_is_no_trace_is_screened_in_the_header_of_one(canary, name):
+    with pytest.raises(InvalidHeaders):
+        screen_headers({name: canary("trace")})
