@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import schemathesis
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
-from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, connections
 from hypothesis import strategies as st
 from schemathesis import engine
@@ -56,7 +56,8 @@ class Application:
     def __init__(self, stock: Stock | None) -> None:
         self.stock = stock
         self._connections = {alias: connections[alias] for alias in connections}
-        self._application = get_wsgi_application()
+        # Not as a server gets it: that would set up logging anew, and the scanner of leaks would hear less from then on.
+        self._application = WSGIHandler()
 
     def __enter__(self):
         # As Django's own client for tests: the connection, and what the test did with it, outlives a request.
