@@ -112,7 +112,13 @@ def test_nobody_gets_more_rights_than_the_part_needs(demo):
             "vault.view_exportrequest",
             "vault.view_key",
         },
-        "shop-api": {"vault.tokenize_pan", "vault.view_card", "orders.view_order", "orders.add_order"},
+        "shop-api": {
+            "vault.tokenize_pan",
+            "vault.view_card",
+            "orders.view_order",
+            "orders.add_order",
+            "orders.change_order",
+        },
     }
     assert not User.objects.filter(is_superuser=True).exists()
     assert not User.objects.get(username="shop-api").has_usable_password()
