@@ -26,6 +26,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext, gettext_noop
 
 from billing import lockout
 from billing.second_factor import has_second_factor, reauthentication_page, used_at
@@ -33,7 +34,9 @@ from vault.exceptions import AccessDenied, Refusal
 from vault.middleware import RequestOrigin
 from vault.validators import validate_no_pan
 
-SET_UP: Final = "Set up a second factor first: an authenticator app or a security key. Staff pages need one."
+SET_UP: Final = gettext_noop(
+    "Set up a second factor first: an authenticator app or a security key. Staff pages need one."
+)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -75,7 +78,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
                 outcome["user"] = user.pk
         except AccessDenied as denial:
             if denial.reason is Refusal.LOCKED:
-                raise ValidationError(lockout.SENTENCE, code="locked") from None
+                raise ValidationError(gettext(lockout.SENTENCE), code="locked") from None
             raise self.validation_error("too_many_login_attempts") from None
         except lockout.WrongCredentials:
             return None
@@ -113,7 +116,7 @@ def is_password_of(user: Any, password: str, *, where: str) -> bool:
             _check_password(user, password)
             outcome["user"] = user.pk
     except AccessDenied:
-        raise ValidationError(lockout.SENTENCE, code="locked") from None
+        raise ValidationError(gettext(lockout.SENTENCE), code="locked") from None
     except lockout.WrongCredentials:
         return False
     return True
@@ -209,7 +212,7 @@ def _was_just_shown(request: HttpRequest, method: str) -> bool:
 
 def set_up_second_factor(request: HttpRequest) -> HttpResponse:
     """Send somebody without a second factor to where they set one up."""
-    messages.warning(request, SET_UP)
+    messages.warning(request, gettext(SET_UP))
     return HttpResponseRedirect(reverse("mfa_index"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import allauth.usersessions.admin  # noqa: F401 - registers what is taken out again below
 import knox.admin  # noqa: F401 - the same
@@ -18,6 +18,7 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin, UserAdmin 
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.translation import gettext, gettext_lazy as _
 from knox.models import AuthToken
 
 from billing.api_accounts import last_use, networks_of
@@ -43,7 +44,7 @@ class _NamesWithoutPAN:
 
 
 def _joined(user: User) -> str:
-    return ", ".join(networks_of(user)) or "any"
+    return ", ".join(networks_of(user)) or gettext("any")
 
 
 _STANDING: Final = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
@@ -58,7 +59,7 @@ class UserAdmin(_NamesWithoutPAN, RefusePANSearchMixin, DjangoUserAdmin):  # typ
         shown = super().get_fieldsets(request, obj)
         return shown if obj is None else (*shown, ("API", {"fields": ("api_networks",)}))
 
-    @admin.display(description="networks")
+    @admin.display(description=_("networks"))
     def api_networks(self, user: User) -> str:
         """Set by `api_account` alone: whoever opens an account to another network is known to the machine."""
         return _joined(user)
@@ -108,17 +109,17 @@ class AuthTokenAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # 
     search_fields = ("user__username",)
     fields = list_display
 
-    @admin.display(empty_value="never")
+    @admin.display(description=_("last used"), empty_value=cast("str", _("never")))
     def last_used(self, token: AuthToken) -> datetime | None:
         """To a minute."""
         return last_use(token)
 
-    @admin.display
+    @admin.display(description=_("networks"))
     def networks(self, token: AuthToken) -> str:
         """Of its account."""
         return _joined(token.user)
 
-    @admin.display(description="digest")
+    @admin.display(description=_("digest"))
     def digest_start(self, token: AuthToken) -> str:
         """As in the audit log."""
         return start_of(token.digest)

@@ -34,6 +34,7 @@ from django.dispatch import receiver
 from django.forms import Field
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from billing import lockout
 from vault.exceptions import AccessDenied
@@ -120,7 +121,7 @@ def _counted(user: Any, kind: str) -> Iterator[None]:
                     raise
                 raise lockout.WrongCredentials from error
     except AccessDenied:
-        raise ValidationError(lockout.SENTENCE, code="locked") from None
+        raise ValidationError(gettext(lockout.SENTENCE), code="locked") from None
     except lockout.WrongCredentials as wrong:
         raise wrong.__cause__ from None  # type: ignore[misc]
 

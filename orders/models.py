@@ -46,7 +46,7 @@ PUBLIC_ID_PATTERN: Final = "ord_[a-z2-7]{26}"
 DESCRIPTION_LENGTH: Final = 1000
 #: A card that expires within this time is pointed out to its customer.
 SOON: Final = timedelta(days=60)
-BRANDS: Final = [(brand.value, brand.label) for brand in Brand]
+BRANDS: Final = [(brand.value, _(brand.label)) for brand in Brand]
 
 
 def new_public_id() -> str:

@@ -63,7 +63,7 @@ class ExpiryInput(_NeverRendered):
     """Asks for the month and year on a card."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        defaults = {"autocomplete": "cc-exp", "inputmode": "numeric", "placeholder": "MM/YY", "maxlength": "7"}
+        defaults = {"autocomplete": "cc-exp", "inputmode": "numeric", "placeholder": _("MM/YY"), "maxlength": "7"}
         super().__init__(defaults | (attrs or {}))
 
 
@@ -81,8 +81,8 @@ class PANFormField(forms.Field):
 
     widget = CardNumberInput
     default_error_messages = {
-        "required": PANProblem.EMPTY.message,
-        **{problem.value: problem.message for problem in PANProblem},
+        "required": _(PANProblem.EMPTY.message),
+        **{problem.value: _(problem.message) for problem in PANProblem},
     }
 
     def get_bound_field(self, form: forms.BaseForm, field_name: str) -> forms.BoundField:

@@ -13,15 +13,19 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.template.loader import select_template
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import escape_leading_slashes
+from django.utils.translation import gettext, gettext_lazy as _, gettext_noop
 
 from vault import problems
 from vault.audit import acting_for, current_origin
 from vault.exceptions import AuditUnavailable, VaultError, VaultSealed, VaultUnavailable
 from vault.redaction import contains_pan
+from vault.sentences import sentence_of
 
 _Next = Callable[[HttpRequest], HttpResponse]
 
-_HINT = "A card number does not belong in an address or a search. Search by the last four digits."
+_HINT = _("A card number does not belong in an address or a search. Search by the last four digits.")
+# As the API says it of the same.
+_IN_ADDRESS = gettext_noop("A card number does not belong in an address. It was not processed.")
 _PLAIN_HTTP = "Use https. What was sent over plain HTTP was not processed, and others may have read it."
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _API = "/api/"
@@ -116,7 +120,7 @@ class RefusePANInURLMiddleware:
     def _refuse(self, request: HttpRequest) -> HttpResponse:
         kind = problems.PAN_IN_URL
         if not request.path.startswith(_API):
-            return HttpResponse(kind.title, status=kind.status, content_type="text/plain")
+            return HttpResponse(gettext(kind.title), status=kind.status, content_type="text/plain")
         body = problems.body_of(kind, request_id=current_origin().request_id)
         headers = {"Cache-Control": "no-store"}
         return JsonResponse(body, status=kind.status, content_type=problems.CONTENT_TYPE, headers=headers)
@@ -143,6 +147,6 @@ class UnavailableMiddleware:
 def unavailable(request: HttpRequest, error: VaultError) -> HttpResponse:
     """The page that `UnavailableMiddleware` answers with; other middleware, which it does not see into, uses it too."""
     template = select_template(["503.html", "vault/503.html"])
-    answer = HttpResponse(template.render({"sentence": error.message}, request), status=503)
+    answer = HttpResponse(template.render({"sentence": sentence_of(error)}, request), status=503)
     add_never_cache_headers(answer)
     return answer
