@@ -18,7 +18,7 @@ ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
 INSTALLED_APPS = [
     # Before Django's own, so that its createsuperuser is the one that counts.
     "billing",
-    "django.contrib.admin",
+    "billing.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
