@@ -47,7 +47,7 @@ def test_what_became_of_an_event_is_seen_and_it_is_sent_again(live_server, consu
             page.goto(f"/admin/orders/{name}/")
             shoot(page, f"{name}s")
             page.locator("#result_list tbody th a").first.click()
-            page.locator(".field-created_at, .field-outcome").first.wait_for()
+            page.locator(".field-created_at, .field-log").first.wait_for()
             shoot(page, name)
         page.set_viewport_size({"width": 1280, "height": 700})
         page.goto("/admin/orders/delivery/")
