@@ -19,7 +19,7 @@ from orders.currencies import Currency
 
 # Django looks for models here; those of the feed know orders by name alone, so there is no way around.
 from orders.feed.models import Attempt, Delivery, Endpoint, ErasureReach, Event
-from orders.publicids import new_id
+from orders.publicids import ORDER, new_id
 from orders.querysets import OrderQuerySet, SavedCardQuerySet
 from vault import services as vault
 from vault.exceptions import TokenNotFound
@@ -42,7 +42,7 @@ __all__ = [
     "new_public_id",
 ]
 
-PUBLIC_ID_PATTERN: Final = "ord_[a-z2-7]{26}"
+PUBLIC_ID_PATTERN: Final = ORDER + "[a-z2-7]{26}"
 DESCRIPTION_LENGTH: Final = 1000
 #: A card that expires within this time is pointed out to its customer.
 SOON: Final = timedelta(days=60)
@@ -51,7 +51,7 @@ BRANDS: Final = [(brand.value, brand.label) for brand in Brand]
 
 def new_public_id() -> str:
     """What an order is called outside; see `new_id`."""
-    return new_id("ord_")
+    return new_id(ORDER)
 
 
 class PaidWithCard:

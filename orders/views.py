@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
@@ -12,7 +13,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.forms import BaseForm
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -22,13 +23,16 @@ from django.views.decorators.http import require_GET, require_http_methods
 from orders import services
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
 from orders.forms import OrderForm, PayAgainForm
-from orders.models import Order, SavedCard
+from orders.models import PUBLIC_ID_PATTERN, Order, SavedCard
+from orders.querysets import OrderQuerySet
+from orders.searching import OrderSearch
 from vault.exceptions import CardErased, VaultError, VaultUnavailable
 from vault.services import Status
 
 PAGE_SIZE: Final = 25
 RECENT: Final = 5
 RETRY_AFTER_SECONDS: Final = "5"
+_PUBLIC_ID: Final = re.compile(PUBLIC_ID_PATTERN)
 
 
 class CustomerRequest(HttpRequest):
@@ -56,15 +60,14 @@ def overview(request: CustomerRequest) -> HttpResponse:
 @require_GET
 @customer_page
 def order_list(request: CustomerRequest) -> HttpResponse:
-    """A page of orders, next to the one that `before` or `after` names by its public id."""
-    own = Order.objects.for_customer(request.user).with_card_state()
-    borders = {
-        side: get_object_or_404(own, public_id=request.GET[side]) for side in ("before", "after") if side in request.GET
+    """A page of the orders that were searched for, next to the one that `before` or `after` names by its public id."""
+    own = Order.objects.for_customer(request.user)
+    borders: dict[str, Any] = {
+        side: _border(own, request.GET[side]) for side in ("before", "after") if side in request.GET
     }
-    status = request.GET.get("status")
-    shown = own.filter(status=status) if status in Order.Status.values else own
-    page = shown.page(size=PAGE_SIZE, **borders)
-    return render(request, "orders/list.html", {"page": page, "status": status, "statuses": Order.Status.choices})
+    search = OrderSearch(request.GET)
+    page = search.found_in(own).with_card_state().page(size=PAGE_SIZE, **borders) if search.is_valid() else None
+    return render(request, "orders/list.html", {"search": search, "page": page, "is_first": not borders})
 
 
 @require_GET
@@ -145,6 +148,14 @@ def _posted(request: HttpRequest) -> QueryDict | None:
 
 def _own_order(request: CustomerRequest, public_id: str) -> Order:
     order: Order = get_object_or_404(Order.objects.for_customer(request.user).for_list(), public_id=public_id)
+    return order
+
+
+def _border(orders: OrderQuerySet, public_id: str) -> Order:
+    """Raises `Http404`. What cannot name an order is not looked for: it may be a card number."""
+    if _PUBLIC_ID.fullmatch(public_id) is None:
+        raise Http404
+    order: Order = get_object_or_404(orders, public_id=public_id)
     return order
 
 
