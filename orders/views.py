@@ -24,6 +24,7 @@ from orders import services
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
 from orders.forms import OrderForm, PayAgainForm
 from orders.models import PUBLIC_ID_PATTERN, Order, SavedCard
+from orders.nextsteps import next_steps
 from orders.querysets import OrderQuerySet
 from orders.searching import OrderSearch
 from vault.exceptions import CardErased, VaultError, VaultUnavailable
@@ -53,8 +54,9 @@ def customer_page(view: _View) -> _View:
 @customer_page
 def overview(request: CustomerRequest) -> HttpResponse:
     page = Order.objects.for_customer(request.user).with_card_state().page(size=RECENT)
-    cards = SavedCard.objects.for_customer(request.user).for_list()
-    return render(request, "orders/overview.html", {"page": page, "cards": cards})
+    cards = list(SavedCard.objects.for_customer(request.user).for_list())
+    steps = next_steps(request.user, cards=cards, has_orders=bool(page.orders))
+    return render(request, "orders/overview.html", {"page": page, "cards": cards, "steps": steps})
 
 
 @require_GET
