@@ -25,6 +25,7 @@ urlpatterns = [
     path("orders/", views.order_list, name="list"),
     path("orders/new/", views.order_new, name="new"),
     path("orders/<order:public_id>/", views.order_detail, name="detail"),
+    path("orders/<order:public_id>/receipt/", views.order_receipt, name="receipt"),
     path("orders/<order:public_id>/pay-again/", views.order_pay_again, name="pay_again"),
     path("orders/<order:public_id>/cancel/", views.order_cancel, name="cancel"),
     path("cards/", views.card_list, name="cards"),

@@ -8,6 +8,7 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
@@ -27,6 +28,7 @@ from orders.models import PUBLIC_ID_PATTERN, Order, SavedCard
 from orders.nextsteps import next_steps
 from orders.querysets import OrderQuerySet
 from orders.searching import OrderSearch
+from orders.timeline import timeline
 from vault.exceptions import CardErased, VaultError, VaultUnavailable
 from vault.services import Status
 
@@ -75,7 +77,16 @@ def order_list(request: CustomerRequest) -> HttpResponse:
 @require_GET
 @customer_page
 def order_detail(request: CustomerRequest, public_id: str) -> HttpResponse:
-    return render(request, "orders/detail.html", {"order": _own_order(request, public_id)})
+    order = _own_order(request, public_id)
+    return render(request, "orders/detail.html", {"order": order, "timeline": timeline(order)})
+
+
+@require_GET
+@customer_page
+def order_receipt(request: CustomerRequest, public_id: str) -> HttpResponse:
+    """The order on paper. The first line of `settings.RECEIPT_SELLER` is the seller's name, the others the address."""
+    seller = settings.RECEIPT_SELLER.splitlines()
+    return render(request, "orders/receipt.html", {"order": _own_order(request, public_id), "seller": seller})
 
 
 @sensitive_post_parameters()

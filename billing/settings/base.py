@@ -183,6 +183,8 @@ TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 
 # What a customer should do about the account: `orders` knows nothing of accounts.
 ORDERS_ACCOUNT_STEPS = "billing.account_steps.account_steps"
+# Who sells, as receipts say it: the name, and the lines of the address below it.
+RECEIPT_SELLER = env.str("RECEIPT_SELLER", multiline=True, default="Billing")
 
 # --- Webhooks ------------------------------------------------------------------------------------------------------
 
