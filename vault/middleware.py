@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.template.loader import select_template
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import escape_leading_slashes
+from django.utils.translation import gettext_lazy as _
 
 from vault import problems
 from vault.audit import acting_for, current_origin
@@ -21,7 +22,7 @@ from vault.redaction import contains_pan
 
 _Next = Callable[[HttpRequest], HttpResponse]
 
-_HINT = "A card number does not belong in an address or a search. Search by the last four digits."
+_HINT = _("A card number does not belong in an address or a search. Search by the last four digits.")
 _PLAIN_HTTP = "Use https. What was sent over plain HTTP was not processed, and others may have read it."
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _API = "/api/"
