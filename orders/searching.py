@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from orders.models import Order
 from orders.querysets import OrderQuerySet
+from vault.pan import MIN_DIGITS
 from vault.redaction import contains_pan
 
 _LONGEST: Final = 100
@@ -21,9 +22,9 @@ _LONGEST: Final = 100
 _FIRST_DAY: Final = date(2000, 1, 1)
 _LAST_DAY: Final = date(2099, 12, 31)
 _ISO: Final = "%Y-%m-%d"
-# For browsers: they do not send what has twelve digits with nothing but spaces and hyphens between them. A card number
-# in an address would be in the history and in the log of a proxy before any code of ours could refuse it.
-_FEW_DIGITS: Final = r"(?:(?!(?:[0-9][ \-]*){12}).)*"
+# For browsers: they do not send as many digits as a card number has with nothing but spaces and hyphens between them.
+# In an address it would be in the history and in the log of a proxy before any code of ours could refuse it.
+_FEW_DIGITS: Final = rf"(?:(?!(?:[0-9][ \-]*){{{MIN_DIGITS}}}).)*"
 _NO_CARD_NUMBER: Final = _("A card number cannot be searched for. Search by its last four digits.")
 
 
@@ -62,8 +63,8 @@ class OrderSearch(forms.Form):
         # Django's own message quotes what was sent.
         error_messages={"invalid_choice": _("Choose one of these.")},
     )
-    placed_from = _DayField(label=_("From"))
-    placed_to = _DayField(label=_("To"))
+    placed_from = _DayField(label=_("Placed from"))
+    placed_to = _DayField(label=_("Placed until"))
 
     def clean_q(self) -> str:
         """Refuses a card number once more: a project may stand without `RefusePANInURLMiddleware`."""
