@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
-from orders import services
+from orders import savedcards, services
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
 from orders.forms import OrderForm, PayAgainForm
 from orders.models import Order, SavedCard
@@ -126,7 +126,7 @@ def card_remove(request: CustomerRequest, token: str) -> HttpResponse:
     if request.method == "GET":
         return render(request, "orders/card_remove.html", {"card": card})
     try:
-        services.forget_card(card)
+        savedcards.forget_card(card)
     except VaultError as error:
         response = render(
             request,
