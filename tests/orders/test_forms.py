@@ -3,7 +3,8 @@ import uuid
 import pytest
 from django.http import QueryDict
 
-from orders.forms import OrderForm, PayAgainForm
+from orders.forms import NicknameForm, OrderForm, PayAgainForm
+from orders.models import SavedCard
 from tests.cards import NUMBERS
 from tests.factories import last_month, make_saved_card, make_user, next_year
 
@@ -100,6 +101,37 @@ def test_good_saved_cards_are_offered_and_expired_and_foreign_ones_are_not(custo
     make_saved_card(make_user("bob"), canary("foreign"), next_year())
     assert [value for value, _ in OrderForm(customer)["payment"].field.choices] == [good.token.text, "new"]
     assert [value for value, _ in PayAgainForm(customer)["payment"].field.choices] == [good.token.text]
+
+
+def test_the_default_is_offered_first_and_chosen(customer, canary):
+    default, newest = make_saved_card(customer, canary("default")), make_saved_card(customer, canary("newest"))
+    SavedCard.objects.filter(pk=default.pk).update(default_of=customer)
+    for form in (OrderForm(customer), PayAgainForm(customer)):
+        assert [value for value, _ in form["payment"].field.choices][:2] == [default.token.text, newest.token.text]
+        assert form["payment"].value() == default.token.text
+
+
+def test_a_default_that_is_over_is_not_chosen(customer, canary):
+    default = make_saved_card(customer, canary("default"), last_month())
+    SavedCard.objects.filter(pk=default.pk).update(default_of=customer)
+    good = make_saved_card(customer, canary("good"))
+    assert OrderForm(customer)["payment"].value() == good.token.text
+
+
+def test_the_choice_of_a_card_stays_when_something_else_is_wrong(customer, canary):
+    make_saved_card(customer, canary("first"))
+    second = make_saved_card(customer, canary("second"))
+    form = OrderForm(customer, filled(payment=second.token.text, amount="", save_card=None))
+    assert form.errors.keys() == {"amount"}
+    assert form["payment"].value() == second.token.text
+    assert not form["save_card"].value()
+
+
+@pytest.mark.parametrize("typed", [NUMBERS["visa"][0], MISTYPED, MISTYPED[:10]])
+def test_digits_that_were_refused_as_a_name_are_not_shown_again(typed):
+    form = NicknameForm({"nickname": f"my {typed}"})
+    assert form.errors.keys() == {"nickname"}
+    assert typed not in str(form)
 
 
 def test_what_stands_in_the_fields_of_a_card_not_chosen_does_not_matter(customer, canary):
