@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from orders import savedcards
 from orders.models import Order, SavedCard
-from tests.factories import make_order, make_saved_card, make_user
+from tests.factories import make_order, make_orders, make_saved_card, make_user
 from tests.orders.test_services import at_once
 from vault import erasure
 from vault.exceptions import VaultUnavailable
@@ -204,11 +204,14 @@ def test_the_page_says_that_the_vault_does_not_answer(browser, saved, wire, code
 # --- The page -------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_asks_first_and_says_what_happens(browser, vault, saved):
+def test_the_page_asks_first_and_says_what_happens(browser, vault, customer, saved):
+    assert "No order shows this card." in browser.get(page_of(saved)).text
+    make_orders(2, customer, saved.card)
+    make_order(make_user("bob"), saved.card)
     page = browser.get(page_of(saved)).text
     assert str(saved) in page
     assert "Its number is erased for good" in page
-    assert "with the brand and the last four digits" in page
+    assert "2 orders show this card. They stay as they are, with the brand and the last four digits." in page
     assert nothing_is_changed(vault, saved)
 
 
