@@ -78,7 +78,7 @@ class OrderAdmin(RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-a
 @admin.register(SavedCard)
 class SavedCardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
     list_display = ("masked_card", "nickname", "default", "customer_email", "token", "expires", "created_at")
-    list_filter = ("card_brand", ("default_of", admin.EmptyFieldListFilter), "created_at")
+    list_filter = ("card_brand", "created_at")
     search_fields = ("customer__email", "customer__username", "=card_last4")
     search_help_text = _("Customer or last four digits of the card")
     list_select_related = ("customer",)

@@ -101,8 +101,17 @@ class OrderForm(_CardPaymentForm, forms.ModelForm):  # type: ignore[type-arg]
             "description": forms.Textarea(attrs={"rows": 3, "maxlength": DESCRIPTION_LENGTH, "autocomplete": "off"}),
             "amount": forms.NumberInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
         }
-        # Django's own message quotes what was sent.
-        error_messages: ClassVar = {"currency": {"invalid_choice": _("Choose one of these currencies.")}}
+        error_messages: ClassVar = {
+            "name": {"required": _("Say what you order, in a few words.")},
+            "amount": {
+                "required": _("Enter the amount that you pay."),
+                "invalid": _("Enter the amount in digits, such as 24.90."),
+                "min_value": _("An amount is greater than zero."),
+                "max_decimal_places": _("An amount has two decimal places at most."),
+            },
+            # Django's own message quotes what was sent.
+            "currency": {"invalid_choice": _("Choose one of these currencies.")},
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -330,7 +330,8 @@ def test_every_page_of_cards_is_in_order(visit, customer, complaints, canary, wi
     SavedCard.objects.filter(pk=saved.pk).update(nickname="Team card", default_of=customer)
     make_saved_card(customer, canary("over"), last_month())
     order = make_orders(30, customer, saved.card)[0]
-    page = visit(customer, width=width)
+    # Without motion: in the middle of a change from light to dark, colors are neither.
+    page = visit(customer, width=width, reduced_motion="reduce")
     address = f"/cards/{saved.token}/"
     pages = {
         "cards": "/cards/",
@@ -339,22 +340,25 @@ def test_every_page_of_cards_is_in_order(visit, customer, complaints, canary, wi
         "new-order": NEW,
         "pay-again": f"/orders/{order.public_id}/pay-again/",
     }
+    # First without axe-core, which puts style sheets into a page that its policy refuses, and the console says so.
+    for path in pages.values():
+        page.goto(path)
+    assert complaints == []
     for name, path in pages.items():
         page.goto(path)
-        check_page(page)
         shoot(page, f"{name}-{width}")
+        check_page(page)
     page.goto(NEW)
     page.get_by_label("A new card").check()
     page.get_by_label("Card number").fill(AMEX[:-1])
     page.get_by_label("Expiry date").fill("13")
     page.get_by_label("Amount").focus()
-    check_page(page)
     shoot(page, f"new-order-hints-{width}")
+    check_page(page)
     page.get_by_role("button", name="Place order").click()
     page.get_by_role("alert").wait_for()
-    check_page(page)
     shoot(page, f"new-order-refused-{width}")
-    assert complaints == []
+    check_page(page)
 
 
 def test_a_card_is_named_chosen_and_removed(visit, customer, complaints, canary):

@@ -88,7 +88,7 @@ class CardNumberInput(_NeverRendered):
             **_TYPED,
             "maxlength": "32",
             "data-brands": BRANDS,
-            **{f"data-hint-{problem}": message for problem, message in PAN_MESSAGES.items()},
+            **{f"data-hint-{problem}": PAN_MESSAGES[problem] for problem in PANProblem if problem != PANProblem.EMPTY},
         }
         super().__init__(defaults | (attrs or {}))
 

@@ -129,11 +129,11 @@ function listen(field, onInput, onLeave) {
 
 function groupNumber(field) {
   const table = JSON.parse(field.dataset.brands);
+  const hint = hintFor(field);
   const shown = document.createElement("span");
   shown.className = "card-brand";
   shown.setAttribute("aria-live", "polite");
   field.after(shown);
-  const hint = hintFor(field);
   // How many, not which: digits stand in the field alone.
   let count = 0;
 
