@@ -26,6 +26,7 @@ from vault.admin.forms import CardSearchForm, RevealForm
 from vault.admin.keeping import KeepingMixin
 from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin
 from vault.admin.pages import page
+from vault.admin.sheets import CSVMixin
 from vault.audit import record
 from vault.conf import vault_config
 from vault.exceptions import Refusal, VaultError
@@ -38,7 +39,7 @@ _APPROVED = _("You can see the number now, once.")
 
 
 @admin.register(Card)
-class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, KeepingMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, KeepingMixin, CSVMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
     list_display = ("masked_number", "brand", "token", "expires", "status", "created_at")
     list_filter = ("status", ExpiryFilter, KeepingFilter, "brand", "created_at")
     date_hierarchy = "created_at"
@@ -51,6 +52,15 @@ class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, KeepingMixin, admin.ModelAd
         (_("Keeping it"), {"fields": ("used_at", "retain_until", "retention", "hold")}),
     )
     ordering = ("-created_at", "token")
+    csv_newest_by = "created_at"
+    csv_columns = {
+        "token": lambda card: card.token,
+        "brand": lambda card: card.brand,
+        "last4": lambda card: card.last4,
+        "expires": lambda card: f"{card.expires:%Y-%m}" if card.expires else "",
+        "status": lambda card: card.status,
+        "created_at": lambda card: card.created_at.isoformat(timespec="seconds"),
+    }
 
     @admin.display(description=_("number"), ordering="last4")
     def masked_number(self, card: Card) -> str:
