@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from orders.cancellations import CancelMixin
 from orders.feed.admin import DeliveryAdmin, EndpointAdmin, EventAdmin
 from orders.feed.models import written_time
 from orders.models import Order, PaidWithCard, SavedCard
@@ -29,7 +30,7 @@ def customer_text(row: Any) -> str:
 
 
 @admin.register(Order)
-class OrderAdmin(RefusePANSearchMixin, CSVMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+class OrderAdmin(RefusePANSearchMixin, CancelMixin, CSVMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
     list_display = ("public_id", "name", "customer_email", "money", "masked_card", "status", "placed_at")
     list_filter = ("status", "card_brand", "currency", "placed_at")
     date_hierarchy = "placed_at"
@@ -39,6 +40,7 @@ class OrderAdmin(RefusePANSearchMixin, CSVMixin, admin.ModelAdmin):  # type: ign
     show_full_result_count = False
     list_per_page = 100
     ordering = ("-placed_at", "-id")
+    actions = ("cancel_chosen", "export_chosen")
     csv_newest_by = "placed_at"
     # Without the token: with it some accounts can pay, and a file goes where nobody is asked for rights.
     csv_columns = {
