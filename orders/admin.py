@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from orders.cancellations import CancelMixin
 from orders.feed.admin import DeliveryAdmin, EndpointAdmin, EventAdmin
 from orders.feed.models import written_time
+from orders.histories import history_of
 from orders.models import Order, PaidWithCard, SavedCard
 from orders.querysets import OrderQuerySet, SavedCardQuerySet
 from vault.admin import CSVMixin, RefusePANSearchMixin, ViewOnlyMixin
+from vault.admin.histories import history_page
 from vault.redaction import redact
 
 __all__ = ["DeliveryAdmin", "EndpointAdmin", "EventAdmin", "OrderAdmin", "SavedCardAdmin"]
+
+
+# What can be mended in an order.
+_TEXTS: Final = frozenset({"name", "description"})
 
 
 def card_text(row: PaidWithCard) -> str:
@@ -62,14 +72,12 @@ class OrderAdmin(RefusePANSearchMixin, CancelMixin, CSVMixin, admin.ModelAdmin):
         "description",
         "money",
         "masked_card",
-        "token",
+        "card_page",
         "status",
         "placed_at",
         "cancelled_at",
         "repeat_of",
     )
-    # Everything but the two texts.
-    readonly_fields = tuple(name for name in fields if name not in {"name", "description"})
 
     def get_queryset(self, request: HttpRequest) -> OrderQuerySet:
         return cast("OrderQuerySet", super().get_queryset(request)).with_card_state()
@@ -89,6 +97,41 @@ class OrderAdmin(RefusePANSearchMixin, CancelMixin, CSVMixin, admin.ModelAdmin):
     @admin.display(description=_("token"))
     def token(self, order: Order) -> str:
         return str(order.card.token)
+
+    @admin.display(description=_("token"))
+    def card_page(self, order: Order) -> str:
+        """The token as the way to the page of the card."""
+        address = reverse("admin:vault_card_change", args=[quote(order.card.token.text)])
+        return format_html('<a href="{}">{}</a>', address, order.card.token)
+
+    @admin.display(description=_("customer"))
+    def customer_name(self, order: Order) -> str:
+        return customer_text(order)
+
+    def get_fields(self, request: HttpRequest, obj: Order | None = None) -> Any:
+        """Links for those alone who may go there. Django makes one of every customer."""
+        swaps = {}
+        if not request.user.has_perm("vault.view_card"):
+            swaps["card_page"] = "token"
+        if not request.user.has_perm("auth.view_user"):
+            swaps["customer"] = "customer_name"
+        return [swaps.get(name, name) for name in self.fields]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Order | None = None) -> Any:
+        return [name for name in self.get_fields(request, obj) if name not in _TEXTS]
+
+    def text_of_use(self, order: Order) -> str:
+        """What an order is called on the page of its card."""
+        return f"{order.public_id} · {order.name} · {order.money} · {order.get_status_display()}"
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """What customers, accounts of the API and staff did, in one page."""
+        order = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, order):
+            raise PermissionDenied
+        if order is None:
+            raise Http404
+        return history_page(self, request, order, history_of(order))
 
     # Orders are placed by customers, and never deleted.
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -123,3 +166,7 @@ class SavedCardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # 
     @admin.display(description=_("token"))
     def token(self, saved: SavedCard) -> str:
         return saved.token.text
+
+    def text_of_use(self, saved: SavedCard) -> str:
+        """What a saved card is called on the page of its card."""
+        return customer_text(saved)

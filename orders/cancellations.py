@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin, action
+from django.contrib.admin.models import LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db import Error as DatabaseError, transaction
 from django.db.models import QuerySet
@@ -124,6 +126,11 @@ class CancelMixin(ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # n
         address = reverse("admin:orders_order_changelist")
         query = QueryDict(filters[:2_000]).urlencode() if not contains_pan(filters) else ""
         return f"{address}?{query}" if query else address
+
+
+def is_cancellation(noted: LogEntry) -> bool:
+    """True for what the history notes of an order that was cancelled here."""
+    return bool(noted.change_message == json.dumps(_HISTORY))
 
 
 def _submission(text: str) -> UUID | None:
