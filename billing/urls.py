@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from billing import api_pages, health
+from billing import api_pages, health, languages
 
 handler400 = "billing.errors.bad_request"
 handler403 = "billing.errors.permission_denied"
@@ -34,6 +34,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
 
 if {"web", "admin"} & set(settings.SURFACES):
     urlpatterns.append(_uncached(path("accounts/", include("allauth.urls"))))
+    urlpatterns.append(path("language/", languages.choose, name="set_language"))
 
 if "web" in settings.SURFACES:
     urlpatterns.append(path("", include("orders.urls")))
