@@ -65,6 +65,8 @@ class ActorFilter(SimpleListFilter):
         # The newest name of each, and of those who are chosen whether or not they are among the newest.
         found = dict.fromkeys([chosen] if isinstance(chosen, str) else chosen, "")
         for actor, name in recent:
+            if not actor:
+                continue
             if actor in found or len(found) < _ACTORS:
                 found[actor] = found.get(actor) or name or actor
         return sorted(((actor, name or actor) for actor, name in found.items()), key=lambda each: each[1].lower())
