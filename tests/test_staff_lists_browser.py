@@ -1,6 +1,7 @@
 """The pages of staff in a real Chromium: at both widths, in light and dark, without a complaint of axe-core."""
 
 import pytest
+from django.db import connections
 from knox.models import AuthToken
 
 from billing.models import APIAccount
@@ -95,6 +96,16 @@ def test_the_audit_log_is_verified(page, complaints):
     page.get_by_role("button", name="Verify the newest").click()
     page.get_by_text("events hang together.").wait_for()
     look(page, "audit-verified")
+    assert complaints == []
+
+
+def test_a_broken_audit_log_is_loud(page, complaints):
+    with connections["audit"].cursor() as cursor:
+        cursor.execute("UPDATE vault_auditevent SET actor_name = 'mallory' WHERE operation = 'tokenize'")
+    page.goto("/admin/vault/auditevent/")
+    page.get_by_role("button", name="Verify the newest").click()
+    page.get_by_role("alert").get_by_text("The audit log does not hold together.").wait_for()
+    look(page, "audit-broken")
     assert complaints == []
 
 
