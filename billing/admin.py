@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import allauth.usersessions.admin  # noqa: F401 - registers what is taken out again below
 import knox.admin  # noqa: F401 - the same
@@ -22,6 +22,7 @@ from django.utils.translation import gettext, gettext_lazy as _
 from knox.models import AuthToken
 
 from billing.api_accounts import last_use, networks_of
+from billing.service_accounts import AccountsMixin
 from billing.token_digests import start_of
 from billing.users import NAMES
 from vault.admin import RefusePANSearchMixin, ViewOnlyMixin
@@ -97,7 +98,7 @@ class AuthenticatorAdmin(ViewOnlyMixin, RefusePANSearchMixin, AllauthAuthenticat
 
 
 @admin.register(AuthToken)
-class AuthTokenAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]
+class AuthTokenAdmin(ViewOnlyMixin, RefusePANSearchMixin, AccountsMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]
     """Tokens of the API: listed and taken, never given.
 
     Whoever is shown a token for any account acts as that account; `create_api_token` makes them at a shell.
@@ -109,10 +110,10 @@ class AuthTokenAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # 
     search_fields = ("user__username",)
     fields = list_display
 
-    @admin.display(description=_("last used"), empty_value=cast("str", _("never")))
-    def last_used(self, token: AuthToken) -> datetime | None:
+    @admin.display(description=_("last used"))
+    def last_used(self, token: AuthToken) -> datetime | str:
         """To a minute."""
-        return last_use(token)
+        return last_use(token) or gettext("never")
 
     @admin.display(description=_("networks"))
     def networks(self, token: AuthToken) -> str:

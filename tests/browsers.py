@@ -85,6 +85,14 @@ def check_page(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{page.url} is too wide"
 
 
+def left_behind(page: Page) -> str:
+    """Everything in which a browser keeps something of a page, but for the page itself."""
+    return page.evaluate(
+        """() => JSON.stringify([location.href, document.title, document.referrer, history.state,
+        {...localStorage}, {...sessionStorage}, document.cookie])"""
+    )
+
+
 def shoot(page: Page, name: str) -> None:
     """Keep a picture of the whole page, if pictures are wanted."""
     if SCREENSHOTS:

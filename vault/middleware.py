@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from ipaddress import ip_address
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -99,9 +99,9 @@ class RefusePlainHTTPMiddleware:
 class RefusePANInURLMiddleware:
     """Refuses a card number in a path or a query string, which logs, histories and referrers keep.
 
-    A page that was asked for with one in its query is redirected to the same page without a query, with a hint if this
-    stands behind Django's MessageMiddleware. Anything else gets 400. Nothing below sees the address, and the answer
-    does not repeat it.
+    A page that was asked for with one in its query is redirected to the same page with what else the query says, and
+    with a hint if this stands behind Django's MessageMiddleware. Anything else gets 400. Nothing below sees the
+    address, and the answer does not repeat it.
     """
 
     def __init__(self, get_response: _Next) -> None:
@@ -110,10 +110,12 @@ class RefusePANInURLMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if contains_pan(request.path):
             return self._refuse(request)
-        if contains_pan(unquote_plus(request.META.get("QUERY_STRING", ""))):
+        query = request.META.get("QUERY_STRING", "")
+        if contains_pan(unquote_plus(query)):
             if request.method == "GET" and not request.path.startswith(_API):
                 messages.error(request, _HINT, fail_silently=True)
-                return HttpResponseRedirect(escape_leading_slashes(request.path))
+                rest = _without_pan(query)
+                return HttpResponseRedirect(escape_leading_slashes(request.path) + (f"?{rest}" if rest else ""))
             return self._refuse(request)
         return self.get_response(request)
 
@@ -124,6 +126,12 @@ class RefusePANInURLMiddleware:
         body = problems.body_of(kind, request_id=current_origin().request_id)
         headers = {"Cache-Control": "no-store"}
         return JsonResponse(body, status=kind.status, content_type=problems.CONTENT_TYPE, headers=headers)
+
+
+def _without_pan(query: str) -> str:
+    """What is left of a query without the parameters that hold a card number, and nothing if that still holds one."""
+    rest = urlencode([pair for pair in parse_qsl(query) if not any(map(contains_pan, pair))])
+    return "" if contains_pan(unquote_plus(rest)) else rest
 
 
 class UnavailableMiddleware:

@@ -32,6 +32,7 @@ Actor = AbstractBaseUser | AnonymousUser
 class Right(StrEnum):
     """What can be granted; the value is the codename of the permission in the app `vault`."""
 
+    VIEW_CARDS = "view_card"
     TOKENIZE = "tokenize_pan"
     DETOKENIZE = "detokenize_pan"
     UNATTENDED = "detokenize_unattended"

@@ -19,7 +19,7 @@ ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
 INSTALLED_APPS = [
     # Before Django's own, so that its createsuperuser is the one that counts.
     "billing",
-    "django.contrib.admin",
+    "billing.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -188,6 +188,13 @@ EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=5)
 
 # Reverse proxies in front of this process whose X-Forwarded-For entry can be believed; 0 believes none.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+
+# --- Order pages ---------------------------------------------------------------------------------------------------
+
+# What a customer should do about the account: `orders` knows nothing of accounts.
+ORDERS_ACCOUNT_STEPS = "billing.account_steps.account_steps"
+# Who sells, as receipts say it: the name, and the lines of the address below it.
+RECEIPT_SELLER = env.str("RECEIPT_SELLER", multiline=True, default="Billing")
 
 # --- Webhooks ------------------------------------------------------------------------------------------------------
 

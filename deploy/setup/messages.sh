@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 command -v msgmerge >/dev/null || apt_install gettext || fail "gettext is missing. Run: $(apt_line gettext)"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-export DATA_DIR=$scratch DJANGO_SETTINGS_MODULE=billing.settings.test
+export DATA_DIR=$scratch DJANGO_SETTINGS_MODULE=billing.settings.local
 # The API speaks English, and so do its pages.
 .venv/bin/python manage.py makemessages --verbosity 0 --locale de --add-location file --no-wrap \
 	--no-obsolete --ignore '.venv' --ignore 'tests' --ignore 'clients' --ignore 'docs' --ignore 'benchmarks' \

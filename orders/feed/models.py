@@ -54,7 +54,7 @@ class Event(models.Model):
     payload = models.JSONField(_("content"), editable=False)
     created_at = models.DateTimeField(_("time"), default=timezone.now, db_index=True, editable=False)
     # When its deliveries were made; None until then.
-    distributed_at = models.DateTimeField(null=True, editable=False)
+    distributed_at = models.DateTimeField(_("distributed"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("event")

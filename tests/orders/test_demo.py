@@ -5,6 +5,7 @@ import re
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from knox.models import AuthToken
 
 from orders.models import Order, SavedCard
@@ -68,6 +69,18 @@ def test_a_run_that_was_cut_off_is_completed(demo):
     demo()
 
     assert set(Order.objects.values_list("submission", flat=True)) == kept
+
+
+def test_orders_are_spread_over_the_last_weeks_and_those_of_today_are_the_newest(demo):
+    demo()
+
+    newest = list(Order.objects.newest_first().values_list("placed_at", "name"))
+    today = timezone.localdate()
+    days = {(today - timezone.localdate(placed_at)).days for placed_at, _ in newest}
+    assert (min(days), max(days)) == (0, 27)
+    assert len(days) > 10
+    assert len({name for _, name in newest[:5]}) == 5
+    assert len(set(Order.objects.values_list("submission"))) == len(newest)
 
 
 def test_it_makes_no_token_and_says_how_to_get_one(demo, data_dir):

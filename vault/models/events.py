@@ -77,6 +77,10 @@ class AuditEvent(models.Model):
             models.Index(fields=["subject", "operation", "time"], name="vault_audit_subject"),
             models.Index(fields=["token", "time"], name="vault_audit_token"),
             models.Index(fields=["request_id"], name="vault_audit_request"),
+            # Has all that the console of the admin counts by, so that it reads no row.
+            models.Index(
+                fields=["time", "outcome", "operation", "purpose", "cards", "is_alarm"], name="vault_audit_counted"
+            ),
         ]
 
     def __str__(self) -> str:

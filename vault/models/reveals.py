@@ -52,6 +52,7 @@ class RevealRequest(models.Model):
         verbose_name_plural = _("reveal requests")
         ordering = ["-created_at", "-pk"]
         default_permissions = ("view",)
+        indexes = [models.Index(fields=["state", "expires_at"], name="vault_reveal_waiting")]
         permissions = [("approve_reveal", "Can approve that somebody sees a card number")]
 
     def __str__(self) -> str:

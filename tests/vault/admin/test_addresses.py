@@ -63,7 +63,7 @@ def address_of(name, asked):
 def test_other_methods_are_refused(approved, wire, name, method):
     if method in OWN_ADDRESSES[name]:
         return
-    everything = make_user("eve", "vault.view_card", *(f"vault.{right.value}" for right in policy.Right), is_staff=True)
+    everything = make_user("eve", *(f"vault.{right.value}" for right in policy.Right), is_staff=True)
     calls = wire.calls.copy()
     answer = signed_in(everything).generic(method, address_of(name, approved))
     assert answer.status_code == 405
