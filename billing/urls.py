@@ -13,6 +13,7 @@ from billing import api_pages, health
 handler400 = "billing.errors.bad_request"
 handler403 = "billing.errors.permission_denied"
 handler404 = "billing.errors.not_found"
+handler429 = "billing.errors.too_many_requests"  # allauth's own
 handler500 = "billing.errors.server_error"
 
 

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.template.loader import select_template
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import escape_leading_slashes
+from django.utils.translation import gettext as _
 
 from vault import problems
 from vault.audit import acting_for, current_origin
@@ -23,6 +24,7 @@ _Next = Callable[[HttpRequest], HttpResponse]
 
 _HINT = "A card number does not belong in an address or a search. Search by the last four digits."
 _PLAIN_HTTP = "Use https. What was sent over plain HTTP was not processed, and others may have read it."
+_RETRY_AFTER_SECONDS = "5"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _API = "/api/"
 
@@ -125,7 +127,7 @@ class RefusePANInURLMiddleware:
 class UnavailableMiddleware:
     """Answers 503, with a constant sentence, where a page needs the vault or the audit log and does not have it.
 
-    The page is the project's 503.html, with `sentence` in its context, or the vault's own.
+    The page is the project's 503.html, with `sentence` and `request_id` in its context, or the vault's own.
     """
 
     def __init__(self, get_response: _Next) -> None:
@@ -143,6 +145,18 @@ class UnavailableMiddleware:
 def unavailable(request: HttpRequest, error: VaultError) -> HttpResponse:
     """The page that `UnavailableMiddleware` answers with; other middleware, which it does not see into, uses it too."""
     template = select_template(["503.html", "vault/503.html"])
-    answer = HttpResponse(template.render({"sentence": error.message}, request), status=503)
+    context = {"sentence": _sentence_about(error), "request_id": current_origin().request_id}
+    answer = HttpResponse(template.render(context, request), status=503)
+    if isinstance(error, VaultUnavailable):
+        answer["Retry-After"] = _RETRY_AFTER_SECONDS
     add_never_cache_headers(answer)
     return answer
+
+
+def _sentence_about(error: VaultError) -> str:
+    """What whoever asked for the page can make of it, in their language. Which part failed is in the log."""
+    if isinstance(error, AuditUnavailable):
+        return _("What happens to cards is written to a log, and the log cannot be written at the moment.")
+    if isinstance(error, VaultUnavailable):
+        return _("The place where card numbers are kept does not answer this very moment.")
+    return _("The place where card numbers are kept cannot be opened at the moment.")
