@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from billing import api_pages, health
+from billing import account_pages, api_pages, codes, health
 
 handler400 = "billing.errors.bad_request"
 handler403 = "billing.errors.permission_denied"
@@ -34,7 +34,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 
 if {"web", "admin"} & set(settings.SURFACES):
-    urlpatterns.append(_uncached(path("accounts/", include("allauth.urls"))))
+    accounts: list[URLPattern | URLResolver] = [
+        path("", account_pages.start, name="account_start"),
+        # In front of allauth's own, which they call.
+        path("confirm-email/", codes.confirm_address, name="account_email_verification_sent"),
+        path("password/reset/confirm/", codes.confirm_reset, name="account_confirm_password_reset_code"),
+        path("password/reset/complete/", codes.complete_reset, name="account_complete_password_reset"),
+        path("", include("allauth.urls")),
+    ]
+    urlpatterns.append(_uncached(path("accounts/", include(accounts))))
 
 if "web" in settings.SURFACES:
     urlpatterns.append(path("", include("orders.urls")))
