@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from billing import account_pages, api_pages, codes, health
+from billing import account_pages, api_pages, codes, health, languages
 
 handler400 = "billing.errors.bad_request"
 handler403 = "billing.errors.permission_denied"
@@ -43,6 +43,7 @@ if {"web", "admin"} & set(settings.SURFACES):
         path("", include("allauth.urls")),
     ]
     urlpatterns.append(_uncached(path("accounts/", include(accounts))))
+    urlpatterns.append(path("language/", languages.choose, name="set_language"))
 
 if "web" in settings.SURFACES:
     urlpatterns.append(path("", include("orders.urls")))

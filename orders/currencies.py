@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
+from babel import Locale
+from babel.numbers import format_currency, get_currency_symbol
+from django.conf import settings
 from django.db import models
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import get_language, gettext_lazy as _, to_locale
+
+_NO_BREAK_SPACE: Final = "\N{NO-BREAK SPACE}"
 
 
 class Currency(models.TextChoices):
@@ -38,5 +44,10 @@ class Currency(models.TextChoices):
         return str(amount.quantize(self.smallest))
 
     def label_of(self, amount: Decimal) -> str:
-        """`amount` with thousands separated and the currency, for people."""
-        return f"{amount.quantize(self.smallest):,} {self.value}"
+        """`amount` as the language of whoever looks writes money: €1,849.00 or 1.849,00 €."""
+        locale = Locale.parse(to_locale(get_language() or settings.LANGUAGE_CODE))
+        pattern = locale.currency_formats["standard"].pattern
+        # Babel leaves out CLDR's rule that letters do not touch digits.
+        if get_currency_symbol(self.value, locale)[-1].isalpha():
+            pattern = pattern.replace("¤#", f"¤{_NO_BREAK_SPACE}#")
+        return format_currency(amount, self.value, pattern, locale=locale)

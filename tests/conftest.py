@@ -9,6 +9,7 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
+from tests.browsers import chromium, complaints, visit
 from tests.cards import NUMBERS
 from tests.leaks import LeakFound, Scanner, Sink, remains, sinks
 from tests.trail import trail
@@ -16,7 +17,17 @@ from tests.vaults import any_vault, provisioned_folder, vault, vault_settings
 from tests.wire import wire
 from vault.audit import triggers
 
-__all__ = ["any_vault", "provisioned_folder", "trail", "vault", "vault_settings", "wire"]
+__all__ = [
+    "any_vault",
+    "chromium",
+    "complaints",
+    "provisioned_folder",
+    "trail",
+    "vault",
+    "vault_settings",
+    "visit",
+    "wire",
+]
 
 # It collects the literals of what it runs, the numbers of tests/cards.py among them, and would keep them in a file.
 hypothesis.configuration.set_hypothesis_home_dir(os.devnull)

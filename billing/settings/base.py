@@ -45,6 +45,7 @@ MIDDLEWARE = [
     "vault.middleware.OriginMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "billing.middleware.LocaleMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     # Before CommonMiddleware, which would repeat the address in a redirect of its own.
     "vault.middleware.RefusePANInURLMiddleware",
@@ -343,6 +344,12 @@ STORAGES = {
 }
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+# What the vault says is translated beside it, as it is installed without the rest.
+LOCALE_PATHS = [BASE_DIR / "locale"]
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 TIME_ZONE = "UTC"
 USE_TZ = True
 

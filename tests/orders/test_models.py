@@ -4,6 +4,7 @@ from decimal import Decimal
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection
+from django.utils import translation
 
 from orders.currencies import Currency
 from orders.models import PUBLIC_ID_PATTERN, Order, new_public_id
@@ -58,12 +59,20 @@ def test_an_amount_has_the_decimal_places_of_its_currency(currency, amount, is_p
 
 
 @pytest.mark.parametrize(
-    ("currency", "amount", "label", "text"),
-    [("EUR", "1849", "1,849.00 EUR", "1849.00"), ("JPY", "1200.00", "1,200 JPY", "1200")],
+    ("language", "currency", "amount", "label", "text"),
+    [
+        ("en", "EUR", "1849", "€1,849.00", "1849.00"),
+        ("de", "EUR", "1849", "1.849,00\xa0€", "1849.00"),
+        ("en", "JPY", "1200.00", "¥1,200", "1200"),
+        ("de", "JPY", "1200.00", "1.200\xa0¥", "1200"),
+        ("en", "CHF", "3.5", "CHF\xa03.50", "3.50"),
+        (None, "USD", "74.4", "$74.40", "74.40"),
+    ],
 )
-def test_money_is_written_for_people_and_for_machines(currency, amount, label, text):
+def test_money_is_written_for_people_and_for_machines(language, currency, amount, label, text):
     order = Order(amount=Decimal(amount), currency=currency)
-    assert (order.money, order.amount_text) == (label, text)
+    with translation.override(language):
+        assert (order.money, order.amount_text) == (label, text)
 
 
 @pytest.mark.parametrize("field", ["name", "description"])

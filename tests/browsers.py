@@ -1,0 +1,95 @@
+"""Pages in a real Chromium: who looks, how wide, and what has to be true of each of them.
+
+With `SCREENSHOTS=folder` in the environment, `shoot(page, name)` keeps a picture; without, it does nothing.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+DESKTOP, PHONE = 1280, 390
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the console of any page said: what the content security policy stopped is among it."""
+    return []
+
+
+@pytest.fixture
+def chromium(monkeypatch) -> Iterator[Browser]:
+    # Playwright's own loop makes Django believe that this thread is asynchronous.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, live_server, complaints) -> Callable[..., Page]:
+    """`visit(user)` is a page in which that user is signed in, without one nobody; options are those of a context."""
+
+    def opened(user: User | None = None, *, width: int = DESKTOP, **options) -> Page:
+        context = chromium.new_context(
+            base_url=live_server.url, viewport={"width": width, "height": 800}, **{"locale": "en-US"} | options
+        )
+        if user is not None:
+            client = Client()
+            client.force_login(user, backend=settings.AUTHENTICATION_BACKENDS[0])
+            session = client.cookies[settings.SESSION_COOKIE_NAME].value
+            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: complaints.append(f"{page.url}: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+        return page
+
+    return opened
+
+
+def check_page(page: Page) -> None:
+    """Assert what holds for every page: axe-core finds nothing in light or dark, one heading names it, it fits."""
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found += [f"{scheme}: {each}" for each in _violations(page)]
+    page.emulate_media(color_scheme="light")
+    assert found == [], f"{page.url}\n" + "\n".join(found)
+    assert page.locator("h1").count() == 1, page.url
+    assert page.title(), page.url
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{page.url} is too wide"
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep a picture of the whole page, if pictures are wanted."""
+    if SCREENSHOTS:
+        Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
+
+
+def _violations(page: Page) -> list[str]:
+    """What axe-core, with all its rules, has to say, a line each."""
+    # Evaluated and not added as a script: the page's policy would refuse that, and it is the page's policy we test.
+    page.evaluate(_axe())
+    results = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{violation['id']}: {node['target']} {node['failureSummary']}".replace("\n", " ")
+        for violation in results["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+@cache
+def _axe() -> str:
+    return files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
