@@ -51,11 +51,12 @@ _STANDING: Final = ("is_active", "is_staff", "is_superuser", "groups", "user_per
 
 @admin.register(User)
 class UserAdmin(_NamesWithoutPAN, RefusePANSearchMixin, DjangoUserAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
-    readonly_fields = ("api_networks",)
+    # When somebody came is what happened, and nobody types it in.
+    readonly_fields = ("api_networks", "last_login", "date_joined")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         shown = super().get_fieldsets(request, obj)
-        return shown if obj is None else (*shown, ("API", {"fields": self.readonly_fields}))
+        return shown if obj is None else (*shown, ("API", {"fields": ("api_networks",)}))
 
     @admin.display(description="networks")
     def api_networks(self, user: User) -> str:

@@ -17,6 +17,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 DESKTOP, PHONE = 1280, 390
+# What the browser thinks of forms and focus, which is no error.
+_ADVICE = ("[DOM]", "Autofocus processing was blocked")
+# axe-core makes style sheets of its own, which the policy of the page refuses: what the console says then is about axe.
+_EXAMINED: set[Page] = set()
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 
 
@@ -51,9 +55,14 @@ def visit(chromium, live_server, complaints) -> Callable[..., Page]:
             context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
         page = context.new_page()
         page.set_default_timeout(10_000)
-        page.on("console", lambda message: complaints.append(f"{page.url}: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+        page.on("console", lambda message: message.text.startswith(_ADVICE) or complain(page, message.text))
+        page.on("pageerror", lambda error: complain(page, str(error)))
+        page.on("framenavigated", lambda _: _EXAMINED.discard(page))
         return page
+
+    def complain(page: Page, text: str) -> None:
+        if page not in _EXAMINED:
+            complaints.append(f"{page.url}: {text}")
 
     return opened
 
@@ -61,14 +70,27 @@ def visit(chromium, live_server, complaints) -> Callable[..., Page]:
 def check_page(page: Page) -> None:
     """Assert what holds for every page: axe-core finds nothing in light or dark, one heading names it, it fits."""
     found = []
+    page.wait_for_load_state("networkidle")
+    _EXAMINED.add(page)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
+        page.evaluate(
+            "document.getAnimations().filter((each) => each instanceof CSSTransition).forEach((each) => each.finish())"
+        )
         found += [f"{scheme}: {each}" for each in _violations(page)]
     page.emulate_media(color_scheme="light")
     assert found == [], f"{page.url}\n" + "\n".join(found)
     assert page.locator("h1").count() == 1, page.url
     assert page.title(), page.url
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{page.url} is too wide"
+
+
+def left_behind(page: Page) -> str:
+    """Everything in which a browser keeps something of a page, but for the page itself."""
+    return page.evaluate(
+        """() => JSON.stringify([location.href, document.title, document.referrer, history.state,
+        {...localStorage}, {...sessionStorage}, document.cookie])"""
+    )
 
 
 def shoot(page: Page, name: str) -> None:

@@ -4,16 +4,15 @@
 """
 
 import json
-import os
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from orders.models import Order, SavedCard
+from tests import browsers
+from tests.browsers import DESKTOP, PHONE
 from tests.cards import grouped
 from tests.factories import make_order, make_saved_card, make_user, next_year
 from tests.leaks import Sink
@@ -21,58 +20,12 @@ from vault.expiry import last_day_of_month
 from vault.models import Card, ErasureCertificate
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-SCREENSHOTS = os.environ.get("SCREENSHOTS")
-WIDTHS = {"": 1280, "-narrow": 390}
-
-
-@pytest.fixture(autouse=True)
-def configured(monkeypatch):
-    # Playwright's own loop makes Django believe that this thread is asynchronous.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-
-
-@pytest.fixture
-def complaints():
-    """What the console of any page said."""
-    return []
-
-
-@pytest.fixture
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def pages(browser, live_server, complaints):
-    """`pages(user)` is a page in which the user is signed in."""
-
-    def opened(user, *, scripts=True):
-        client = Client()
-        client.force_login(user)
-        context = browser.new_context(
-            base_url=live_server.url, viewport={"width": 1280, "height": 700}, java_script_enabled=scripts
-        )
-        context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
-        page = context.new_page()
-        page.set_default_timeout(8_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        return page
-
-    return opened
 
 
 def shoot(page, name):
-    if SCREENSHOTS:
-        Path(SCREENSHOTS).mkdir(exist_ok=True)
-        for suffix, width in WIDTHS.items():
-            page.set_viewport_size({"width": width, "height": 700})
-            page.screenshot(path=Path(SCREENSHOTS) / f"{name}{suffix}.png", full_page=True)
-        page.set_viewport_size({"width": 1280, "height": 700})
+    for width, suffix in ((PHONE, "-narrow"), (DESKTOP, "")):
+        page.set_viewport_size({"width": width, "height": 700})
+        browsers.shoot(page, name + suffix)
 
 
 def fits(page):
@@ -101,9 +54,9 @@ def customer(canary):
     return ada
 
 
-def test_a_customer_removes_a_card_without_javascript(pages, customer, canary, leaks, complaints):
+def test_a_customer_removes_a_card_without_javascript(visit, customer, canary, leaks, complaints):
     first = SavedCard.objects.latest("pk")
-    page = pages(customer, scripts=False)
+    page = visit(customer, java_script_enabled=False)
     page.goto("/cards/")
     expect(page.get_by_text("Expires soon")).to_be_visible()
     expect(page.get_by_text("Card no longer on file")).to_be_visible()
@@ -134,8 +87,8 @@ def test_a_customer_removes_a_card_without_javascript(pages, customer, canary, l
     assert complaints == []
 
 
-def test_a_new_expiry_is_said(pages, customer, canary, complaints):
-    page = pages(customer)
+def test_a_new_expiry_is_said(visit, customer, canary, complaints):
+    page = visit(customer)
     digits = canary("renewed")
     saved = make_saved_card(customer, digits, timezone.localdate() - timedelta(days=40))
     page.goto("/orders/new/")
@@ -150,9 +103,9 @@ def test_a_new_expiry_is_said(pages, customer, canary, complaints):
     assert complaints == []
 
 
-def test_staff_hold_release_and_erase_a_card_and_prove_it(pages, customer, complaints, tmp_path):
+def test_staff_hold_release_and_erase_a_card_and_prove_it(visit, customer, complaints, tmp_path):
     rights = ("view_card", "erase_card", "hold_card", "view_erasurecertificate")
-    page = pages(make_user("sue", *(f"vault.{right}" for right in rights), is_staff=True))
+    page = visit(make_user("sue", *(f"vault.{right}" for right in rights), is_staff=True))
     card = Card.objects.get(token=SavedCard.objects.latest("pk").token.text)
     page.goto("/admin/vault/card/?expiry=unknown")
     shoot(page, "admin-cards")

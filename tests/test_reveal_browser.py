@@ -4,15 +4,14 @@
 there the number is the one that Visa publishes for tests.
 """
 
-import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
-from django.test import Client
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from tests import browsers
+from tests.browsers import DESKTOP, PHONE, left_behind
 from tests.cards import NUMBERS, grouped
 from tests.factories import make_card, make_user, next_year
 from tests.leaks import Sink
@@ -22,20 +21,16 @@ from vault.models import AuditEvent, RevealRequest
 from vault.pan import PAN
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-SCREENSHOTS = os.environ.get("SCREENSHOTS")
 LABEL = "revealed card"
 
 
 @pytest.fixture(autouse=True)
-def configured(settings, monkeypatch):
+def configured(settings):
     settings.VAULT = settings.VAULT | {
         "REVEAL_APPROVAL": True,
         "CONFIRM_IDENTITY": FRESH,
         "PURPOSES": ["settlement", "refund", "fraud-investigation", "dispute"],
     }
-    # Playwright's own loop makes Django believe that this thread is asynchronous.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
 
 @pytest.fixture
@@ -56,54 +51,15 @@ def people():
 
 
 @pytest.fixture
-def complaints():
-    """What the console of any page said."""
-    return []
-
-
-@pytest.fixture
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def pages(browser, live_server, people, complaints):
+def pages(visit, people):
     """`pages("ada")` is a page in which Ada is signed in."""
-
-    def opened(name, width=1280):
-        client = Client()
-        client.force_login(people[name])
-        context = browser.new_context(base_url=live_server.url, viewport={"width": width, "height": 700})
-        context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
-        page = context.new_page()
-        page.set_default_timeout(8_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        return page
-
-    return opened
+    return lambda name: visit(people[name])
 
 
 def shoot(page, name):
-    if SCREENSHOTS:
-        for width, folder in ((1280, SCREENSHOTS), (390, "/tmp/shots")):  # noqa: S108 - for whoever takes them
-            Path(folder).mkdir(exist_ok=True)
-            page.set_viewport_size({"width": width, "height": 600})
-            height = page.evaluate("() => document.querySelector('#main').scrollHeight")
-            page.set_viewport_size({"width": width, "height": max(600, min(height + 90, 1_200))})
-            page.screenshot(path=Path(folder) / f"{name}.png")
-        page.set_viewport_size({"width": 1280, "height": 700})
-
-
-def left_behind(page):
-    """Everything in which a browser keeps something of a page, but for the page itself."""
-    return page.evaluate(
-        """() => JSON.stringify([location.href, document.title, document.referrer, history.state,
-        {...localStorage}, {...sessionStorage}, document.cookie])"""
-    )
+    for width, suffix in ((PHONE, "-narrow"), (DESKTOP, "")):
+        page.set_viewport_size({"width": width, "height": 700})
+        browsers.shoot(page, name + suffix)
 
 
 def ask(page, card):
@@ -198,7 +154,7 @@ def test_it_is_hidden_with_its_tab(shown, leaks):
     leaks.record(Sink.BROWSER, shown.content(), "hidden tab")
 
 
-def test_without_javascript_the_browser_leaves_by_itself(browser, live_server, people, digits, pages, monkeypatch):
+def test_without_javascript_the_browser_leaves_by_itself(visit, people, digits, pages, monkeypatch):
     from vault.admin import reveals
 
     # The header is the product's; that it is 30 is for another test.
@@ -207,9 +163,7 @@ def test_without_javascript_the_browser_leaves_by_itself(browser, live_server, p
     ada = pages("ada")
     ask(ada, card)
     approve(pages("bob"))
-    plain = browser.new_context(base_url=live_server.url, java_script_enabled=False)
-    plain.add_cookies(ada.context.cookies())
-    page = plain.new_page()
+    page = visit(people["ada"], java_script_enabled=False)
     page.goto(f"/admin/vault/revealrequest/{RevealRequest.objects.get().pk}/change/")
     page.get_by_role("button", name="Show the number once").click()
     page.get_by_text("ada saw the number.").wait_for()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _, ngettext
 
 from orders.feed.deliveries import send_again
-from orders.feed.models import Attempt, Delivery, Endpoint, Event
+from orders.feed.models import Delivery, Endpoint, Event
 from vault.admin import RefusePANSearchMixin, ViewOnlyMixin
 from vault.exceptions import AuditUnavailable
 
@@ -59,22 +59,7 @@ class EventAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type
 
     @admin.display(description=_("content"))
     def content(self, event: Event) -> SafeString:
-        return format_html("<pre>{}</pre>", json.dumps(event.payload, indent=2, ensure_ascii=False))
-
-
-class AttemptInline(ViewOnlyMixin, admin.TabularInline):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
-    model = Attempt
-    fields = ("at", "outcome", "duration_ms")
-    readonly_fields = fields
-    extra = 0
-
-    # The log of a delivery is a part of it.
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.has_perm("orders.view_delivery"))
-
-    @admin.display(description=_("outcome"))
-    def outcome(self, attempt: Attempt) -> str:
-        return str(attempt)
+        return format_html('<pre tabindex="0">{}</pre>', json.dumps(event.payload, indent=2, ensure_ascii=False))
 
 
 @admin.register(Delivery)
@@ -87,8 +72,7 @@ class DeliveryAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # t
     show_full_result_count = False
     list_per_page = 100
     actions = ("send_again",)
-    fields = ("event", "kind", "endpoint", "account", "state", "tries", "next_at", "finished_at")
-    inlines = (AttemptInline,)
+    fields = ("event", "kind", "endpoint", "account", "state", "tries", "next_at", "finished_at", "log")
 
     # Django lets those with the right to change look as well; here it is the right to send again, and no more.
     def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
@@ -104,6 +88,10 @@ class DeliveryAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # t
     @admin.display(description=_("account"), ordering="endpoint__account__username")
     def account(self, delivery: Delivery) -> str:
         return delivery.endpoint.account.get_username()
+
+    @admin.display(description=_("attempts"))
+    def log(self, delivery: Delivery) -> SafeString:
+        return render_to_string("admin/orders/delivery/log.html", {"attempts": delivery.attempts.all()})
 
     @admin.action(description=_("Send again"), permissions=["resend"])
     def send_again(self, request: HttpRequest, chosen: QuerySet[Delivery]) -> None:

@@ -99,7 +99,9 @@ class AuditEventAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  #
 
     @admin.display(description=_("details"))
     def other(self, event: AuditEvent) -> str:
-        return format_html('<pre class="vault-details">{}</pre>', json.dumps(event.details, indent=2, sort_keys=True))
+        return format_html(
+            '<pre class="vault-details" tabindex="0">{}</pre>', json.dumps(event.details, indent=2, sort_keys=True)
+        )
 
     # Django's own check lets every superuser in.
     def has_view_permission(self, request: HttpRequest, obj: AuditEvent | None = None) -> bool:
