@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from orders.models import Order
 from tests.billing.people import PASSWORD, events, make_staff, sent_code
 from tests.browsers import PHONE, check_page, shoot
-from tests.factories import make_card, make_order, make_user
+from tests.factories import code_of, make_authenticator, make_card, make_order, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -145,6 +145,27 @@ def test_a_passkey_is_a_second_factor_after_the_password(visit, look, complaints
     look(page, "second-factor")
     page.get_by_role("button", name="Use a security key").click()
     page.get_by_role("heading", name="Overview").wait_for()
+    assert_nothing_was_stopped(complaints)
+
+
+def test_the_pages_of_a_second_factor(visit, look, complaints):
+    user = make_user(password=PASSWORD)
+    secret = make_authenticator(user)
+    page = visit(user)
+    page.goto("/accounts/2fa/recovery-codes/generate/")
+    page.get_by_role("heading", name="Confirm Access").wait_for()
+    look(page, "code-again")
+    page.get_by_label("Code").fill(code_of(secret))
+    page.get_by_role("button", name="Confirm").click()
+    page.get_by_role("heading", name="Generate new codes").wait_for()
+    look(page, "codes-generate")
+    page.get_by_role("button", name="Generate").click()
+    page.get_by_role("heading", name="Recovery Codes").wait_for()
+    look(page, "codes")
+    page.goto("/accounts/2fa/totp/deactivate/")
+    look(page, "app-off")
+    page.goto("/accounts/2fa/webauthn/add/")
+    look(page, "key-add")
     assert_nothing_was_stopped(complaints)
 
 
