@@ -21,6 +21,7 @@ from django.http import HttpRequest
 from knox.models import AuthToken
 
 from billing.api_accounts import last_use, networks_of
+from billing.service_accounts import AccountsMixin
 from billing.token_digests import start_of
 from billing.users import NAMES
 from vault.admin import RefusePANSearchMixin, ViewOnlyMixin
@@ -96,7 +97,7 @@ class AuthenticatorAdmin(ViewOnlyMixin, RefusePANSearchMixin, AllauthAuthenticat
 
 
 @admin.register(AuthToken)
-class AuthTokenAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]
+class AuthTokenAdmin(ViewOnlyMixin, RefusePANSearchMixin, AccountsMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]
     """Tokens of the API: listed and taken, never given.
 
     Whoever is shown a token for any account acts as that account; `create_api_token` makes them at a shell.

@@ -14,8 +14,8 @@ DIGITS: Final = frozenset(
     {"detokenize_pan", "detokenize_unattended", "approve_reveal", "request_export", "approve_export"}
 )
 
-# Whose permissions the API asks for.
-_OF_API: Final = ("orders", "vault")
+#: Whose permissions the API asks for.
+OF_API: Final = ("orders", "vault")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class HeldRight:
 
 def rights_on_api(user: Any) -> Iterator[HeldRight]:
     """What the account was given on the API and the vault, by name. Whether it is active is not looked at."""
-    given = Permission.objects.filter(content_type__app_label__in=_OF_API).select_related("content_type")
+    given = Permission.objects.filter(content_type__app_label__in=OF_API).select_related("content_type")
     held = given.filter(Q(user=user) | Q(group__user=user)).distinct()
     directly = set(given.filter(user=user).values_list("pk", flat=True))
     for right in held.order_by("content_type__app_label", "codename"):

@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from billing import api_pages, health, languages
+from billing import api_pages, filters, health, languages
 
 handler400 = "billing.errors.bad_request"
 handler403 = "billing.errors.permission_denied"
@@ -60,4 +60,5 @@ if "admin" in settings.SURFACES:
     # Where guesses at the current password are counted; the admin's own page would take any number.
     change = RedirectView.as_view(pattern_name="account_change_password")
     urlpatterns.append(_uncached(path("admin/password_change/", change)))
+    filters.add_to(admin.site)
     urlpatterns.append(_uncached(path("admin/", admin.site.urls)))

@@ -8,11 +8,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from django.contrib.auth.models import User
-from django.db.models import Q
+from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from orders.publicids import ORDER
 from vault import services as vault
 from vault.fields import PANQuerySet
+from vault.tokens import Token
 
 if TYPE_CHECKING:
     from orders.models import Order
@@ -49,6 +52,9 @@ class CardQuerySet(PANQuerySet):
 class OrderQuerySet(CardQuerySet):
     def for_customer(self, customer: User) -> Self:
         return self.filter(customer=customer)
+
+    def paid_with(self, token: Token) -> Self:
+        return self.filter(card=token)
 
     def visible_to(self, user: User) -> Self:
         """Every order for who may view them all, else the user's own."""
@@ -135,5 +141,18 @@ class SavedCardQuerySet(CardQuerySet):
         return self.filter(customer=customer)
 
     def for_list(self) -> Self:
-        """With what every list shows of a saved card."""
-        return self.with_card_state()
+        """With what every list shows of a saved card: the default first, then the newest."""
+        return self.with_card_state().order_by(F("default_of").desc(nulls_last=True), "-created_at", "-id")
+
+    def good(self) -> Self:
+        """Those that one can pay with: `SavedCard.is_good` in SQL."""
+        is_not_over = Q(expires=None) | Q(expires__gte=timezone.localdate())
+        return self.with_card_state().filter(is_not_over, is_card_erased=False)
+
+    def with_order_counts(self) -> Self:
+        """With `order_count`: how many orders its customer paid with each, counted in the same query."""
+        from orders.models import Order
+
+        paid = Order.objects.filter(customer=OuterRef("customer"), card=OuterRef("card")).order_by()
+        counted = paid.values("card").annotate(count=Count("pk")).values("count")
+        return self.annotate(order_count=Coalesce(Subquery(counted), 0))

@@ -24,7 +24,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from orders import services
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
 from orders.forms import OrderForm, PayAgainForm
-from orders.models import PUBLIC_ID_PATTERN, Order, SavedCard
+from orders.models import PUBLIC_ID_PATTERN, Order, Saved, SavedCard
 from orders.nextsteps import next_steps
 from orders.querysets import OrderQuerySet
 from orders.searching import OrderSearch
@@ -93,7 +93,7 @@ def order_receipt(request: CustomerRequest, public_id: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @customer_page
 def order_new(request: CustomerRequest) -> HttpResponse:
-    form = OrderForm(request.user, _posted(request))
+    form = OrderForm(request.user, posted(request))
     return _placed(request, form, "orders/new.html", {}, lambda: services.place(customer=request.user, **form.order()))
 
 
@@ -101,7 +101,7 @@ def order_new(request: CustomerRequest) -> HttpResponse:
 @customer_page
 def order_pay_again(request: CustomerRequest, public_id: str) -> HttpResponse:
     order = _own_order(request, public_id)
-    form = PayAgainForm(request.user, _posted(request))
+    form = PayAgainForm(request.user, posted(request))
     return _placed(
         request,
         form,
@@ -127,35 +127,7 @@ def order_cancel(request: CustomerRequest, public_id: str) -> HttpResponse:
     return redirect("orders:detail", public_id)
 
 
-@require_GET
-@customer_page
-def card_list(request: CustomerRequest) -> HttpResponse:
-    cards = SavedCard.objects.for_customer(request.user).for_list()
-    return render(request, "orders/cards.html", {"cards": cards})
-
-
-@require_http_methods(["GET", "POST"])
-@customer_page
-def card_remove(request: CustomerRequest, token: str) -> HttpResponse:
-    """Ask, and remove the card. What became of the number is not said: it may be another customer's too."""
-    card = get_object_or_404(SavedCard.objects.for_customer(request.user).for_list(), card=token)
-    if request.method == "GET":
-        return render(request, "orders/card_remove.html", {"card": card})
-    try:
-        services.forget_card(card)
-    except VaultError as error:
-        response = render(
-            request,
-            "orders/card_remove.html",
-            {"card": card, "problem": _not_removed(error)},
-            status=HTTPStatus.SERVICE_UNAVAILABLE,
-        )
-        return _with_retry(response, error)
-    messages.success(request, _("The card is removed. We do not keep it for you any more."))
-    return redirect("orders:cards")
-
-
-def _posted(request: HttpRequest) -> QueryDict | None:
+def posted(request: HttpRequest) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
 
 
@@ -189,31 +161,28 @@ def _placed(
             form.add_error(None, _explained(error))
         else:
             messages.success(request, _("Your order is placed."))
-            if order.saved and order.saved.status is Status.UPDATED:
-                messages.info(request, _renewed(order.saved.card))
+            if order.saved:
+                messages.info(request, _kept(order.saved))
             return redirect("orders:detail", order.public_id)
     response = render(request, template, context | {"form": form}, status=status)
-    return _with_retry(response, unavailable) if unavailable else response
+    return with_retry(response, unavailable) if unavailable else response
 
 
-def _with_retry(response: HttpResponse, error: VaultError) -> HttpResponse:
+def with_retry(response: HttpResponse, error: VaultError) -> HttpResponse:
     """Says when to try again, where that can help."""
     if isinstance(error, VaultUnavailable):
         response["Retry-After"] = RETRY_AFTER_SECONDS
     return response
 
 
-def _renewed(card: SavedCard) -> str:
-    """That a saved card has another expiry than before."""
-    said = _("Your saved card %(card)s now has the expiry %(expires)s.")
-    return said % {"card": card.card.masked, "expires": f"{card.expires:%m/%Y}"}
-
-
-def _not_removed(error: VaultError) -> str:
-    """What a customer can do about it. The card is on the list still."""
-    if isinstance(error, VaultUnavailable):
-        return _("The card cannot be removed this very moment. Please try again in a few seconds.")
-    return _("The card cannot be removed at the moment. Please try again later.")
+def _kept(saved: Saved) -> str:
+    """What became of the saved card."""
+    said = {
+        Status.CREATED: _("%(card)s is saved for your next order."),
+        Status.EXISTING: _("%(card)s was saved already."),
+        Status.UPDATED: _("%(card)s was saved already. Its expiry is updated to %(expires)s."),
+    }[saved.status]
+    return said % {"card": saved.card, "expires": f"{saved.card.expires:%m/%Y}" if saved.card.expires else ""}
 
 
 def _explained(error: VaultError) -> str:

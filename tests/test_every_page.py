@@ -58,6 +58,7 @@ PAGES: dict[str, dict[str, Callable[[SimpleNamespace], str] | None]] = {
         "orders:receipt": lambda scene: reverse("orders:receipt", args=[scene.order.public_id]),
         "orders:pay_again": lambda scene: reverse("orders:pay_again", args=[scene.order.public_id]),
         "orders:cancel": lambda scene: reverse("orders:cancel", args=[scene.order.public_id]),
+        "orders:card": lambda scene: reverse("orders:card", args=[scene.saved.token]),
         "orders:card_remove": lambda scene: reverse("orders:card_remove", args=[scene.saved.token]),
     },
     "staff": {
@@ -67,6 +68,7 @@ PAGES: dict[str, dict[str, Callable[[SimpleNamespace], str] | None]] = {
             "admin:auth_user_password_change", args=[scene.customer.pk]
         ),
         "admin:auth_group_delete": lambda scene: reverse("admin:auth_group_delete", args=[scene.group.pk]),
+        "admin:knox_authtoken_accounts": None,
         "admin:vault_card_search": None,
         "admin:vault_exportrequest_ask": None,
         "admin:vault_revealrequest_locked": None,
@@ -83,6 +85,7 @@ NO_PAGES = {
     "admin:jsi18n admin:autocomplete": "for scripts",
     "admin:view_on_site": "leads elsewhere",
     "set_language": "answers POST alone",
+    "orders:card_default": "answers POST alone",
     "account_set_password": "for accounts without a password: there are none",
     "account_confirm_login_code": "not switched on",
     "account_confirm_email account_reset_password_from_key": "takes a key from a mail: tests/test_journeys_browser.py",
@@ -92,6 +95,9 @@ NO_PAGES = {
     "mfa_download_recovery_codes": "a file",
     "admin:vault_card_reveal admin:vault_card_break_glass": "answer POST alone: tests/test_reveal_browser.py",
     "admin:vault_card_erase admin:vault_card_hold admin:vault_card_release": "answer POST alone: tests/test_erasure_browser.py",
+    "admin:orders_order_csv admin:vault_card_csv": "files",
+    "admin:orders_order_cancel admin:vault_auditevent_verify": "answer POST alone: tests/test_staff_lists_browser.py",
+    "admin:filter_": "lead to a list, or answer POST alone: tests/test_staff_lists_browser.py",
     "admin:vault_revealrequest_show": "a number: tests/test_reveal_browser.py",
     "admin:vault_erasurecertificate_check admin:vault_erasurecertificate_download": "answer POST alone",
     "admin:vault_exportrequest_approve admin:vault_exportrequest_refuse": "answer POST alone",

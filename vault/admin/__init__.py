@@ -10,9 +10,11 @@ from vault.admin.incidents import IncidentAdmin
 from vault.admin.keys import KeyAdmin, RunAdmin
 from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin
 from vault.admin.reveals import RevealRequestAdmin
+from vault.admin.sheets import CSVMixin
 
 __all__ = [
     "AuditEventAdmin",
+    "CSVMixin",
     "CardAdmin",
     "ErasureCertificateAdmin",
     "ExportRequestAdmin",

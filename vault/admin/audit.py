@@ -18,6 +18,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from vault import policy
+from vault.admin.chains import ChainMixin
 from vault.admin.lists import RefusePANSearchMixin, UncountedPaginator, ViewOnlyMixin, whole_number
 from vault.audit import record
 from vault.exceptions import InvalidToken
@@ -28,6 +29,7 @@ from vault.tokens import Token
 _READ: Final = "audit.read"
 # Among so many of the newest events the filter finds its operations: a list in code would miss a project's own.
 _RECENT: Final = 2_000
+_ACTORS: Final = 30
 _LONGEST_FILTER: Final = 200
 # An operation writes few events, and they lie near each other.
 _NEAR: Final = 200
@@ -51,10 +53,32 @@ class OperationFilter(SimpleListFilter):
         return queryset.filter(operation=self.value()) if self.value() else queryset
 
 
+class ActorFilter(SimpleListFilter):
+    """Who caused the newest events."""
+
+    title = _("actor")
+    parameter_name = "actor"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        recent = AuditEvent.objects.order_by("-pk").values_list("actor", "actor_name")[:_RECENT]
+        chosen: str | list[str] = self.used_parameters.get(self.parameter_name, [])
+        # The newest name of each, and of those who are chosen whether or not they are among the newest.
+        found = dict.fromkeys([chosen] if isinstance(chosen, str) else chosen, "")
+        for actor, name in recent:
+            if not actor:
+                continue
+            if actor in found or len(found) < _ACTORS:
+                found[actor] = found.get(actor) or name or actor
+        return sorted(((actor, name or actor) for actor, name in found.items()), key=lambda each: each[1].lower())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        return queryset.filter(actor=self.value()) if self.value() else queryset
+
+
 @admin.register(AuditEvent)
-class AuditEventAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+class AuditEventAdmin(ViewOnlyMixin, RefusePANSearchMixin, ChainMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
     list_display = ("time_utc", "operation", "result", "actor_name", "purpose", "about")
-    list_filter = ("outcome", "is_alarm", OperationFilter, "time")
+    list_filter = ("outcome", "is_alarm", OperationFilter, ActorFilter, "time")
     date_hierarchy = "time"
     search_fields = ("token", "actor_name", "request_id", "subject")
     search_help_text = _("Token, name or key of the actor, request id, or what it is about, in full")
@@ -135,6 +159,9 @@ class AuditEventAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  #
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self._refuse_stranger(request, "list")
         return super().changelist_view(request, {"title": _("Audit log"), **(extra_context or {})})
+
+    def refuse_verifying(self, request: HttpRequest) -> None:
+        self._refuse_stranger(request, "verify")
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         # Here nothing was read yet, and a card number in the address has been turned away.

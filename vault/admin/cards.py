@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
@@ -23,9 +23,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 from vault import policy, reveals, services
 from vault.admin.filters import ExpiryFilter, KeepingFilter
 from vault.admin.forms import CardSearchForm, RevealForm
+from vault.admin.histories import history_page
 from vault.admin.keeping import KeepingMixin
 from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin
+from vault.admin.lives import audit_address, life_of
 from vault.admin.pages import page
+from vault.admin.sheets import CSVMixin
+from vault.admin.uses import uses_of
 from vault.audit import record
 from vault.conf import vault_config
 from vault.exceptions import Refusal, VaultError
@@ -38,7 +42,7 @@ _APPROVED = _("You can see the number now, once.")
 
 
 @admin.register(Card)
-class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, KeepingMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, KeepingMixin, CSVMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
     list_display = ("masked_number", "brand", "token", "expires", "status", "created_at")
     list_filter = ("status", ExpiryFilter, KeepingFilter, "brand", "created_at")
     date_hierarchy = "created_at"
@@ -51,6 +55,15 @@ class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, KeepingMixin, admin.ModelAd
         (_("Keeping it"), {"fields": ("used_at", "retain_until", "retention", "hold")}),
     )
     ordering = ("-created_at", "token")
+    csv_newest_by = "created_at"
+    csv_columns = {
+        "token": lambda card: card.token,
+        "brand": lambda card: card.brand,
+        "last4": lambda card: card.last4,
+        "expires": lambda card: f"{card.expires:%Y-%m}" if card.expires else "",
+        "status": lambda card: card.status,
+        "created_at": lambda card: card.created_at.isoformat(timespec="seconds"),
+    }
 
     @admin.display(description=_("number"), ordering="last4")
     def masked_number(self, card: Card) -> str:
@@ -89,10 +102,23 @@ class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, KeepingMixin, admin.ModelAd
     ) -> HttpResponse:
         offered: dict[str, Any] = {}
         if request.method == "GET":
-            offered = {"keeping_forms": self.keeping_forms(request, unquote(object_id))}
+            card = self.get_object(request, unquote(object_id))
+            offered = {"keeping_forms": self.keeping_forms(request, card)}
+            if card is not None and self.has_view_permission(request, card):
+                offered["uses"] = uses_of(card, request, self.admin_site)
         if request.method == "GET" and policy.is_granted(request.user, Right.DETOKENIZE):
             offered |= {"reveal_form": RevealForm(actor=request.user), "has_break_glass": vault_config().BREAK_GLASS}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **offered})
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """What became of the card, as far as this person may know."""
+        card = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, card):
+            raise PermissionDenied
+        if card is None:
+            raise Http404
+        address = audit_address(card, request.user)
+        return history_page(self, request, card, life_of(card, request.user), audit_address=address)
 
     # --- Finding a card by its number ------------------------------------------------------------------------------
 

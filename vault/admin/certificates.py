@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -39,8 +40,8 @@ class ErasureCertificateAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAd
     actions = None
 
     @admin.display(description=_("issued (UTC)"), ordering="issued_at")
-    def issued(self, certificate: ErasureCertificate) -> str:
-        return f"{certificate.issued_at:%Y-%m-%d %H:%M}"
+    def issued(self, certificate: ErasureCertificate) -> datetime:
+        return certificate.issued_at
 
     # Django's own check lets every superuser in.
     def has_view_permission(self, request: HttpRequest, obj: ErasureCertificate | None = None) -> bool:

@@ -11,6 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -54,7 +56,7 @@ class ExportRequestAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):
 
     @admin.display(description=_("requested"), ordering="created_at")
     def requested(self, asked: ExportRequest) -> str:
-        return f"{asked.requester}, {asked.created_at:%Y-%m-%d %H:%M}"
+        return f"{asked.requester}, {date_format(localtime(asked.created_at), 'DATETIME_FORMAT')}"
 
     @admin.display(description=_("state"), ordering="state")
     def state_now(self, asked: ExportRequest) -> str:

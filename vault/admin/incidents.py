@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -61,12 +62,12 @@ class IncidentAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # t
         return badge
 
     @admin.display(description=_("opened"), ordering="opened_at")
-    def opened(self, incident: Incident) -> str:
-        return f"{incident.opened_at:%Y-%m-%d %H:%M}"
+    def opened(self, incident: Incident) -> datetime:
+        return incident.opened_at
 
     @admin.display(description=_("last seen"), ordering="last_seen")
-    def seen(self, incident: Incident) -> str:
-        return f"{incident.last_seen:%Y-%m-%d %H:%M}"
+    def seen(self, incident: Incident) -> datetime:
+        return incident.last_seen
 
     @admin.display(description=_("decided by"), ordering="decided_at")
     def decided(self, incident: Incident) -> str:

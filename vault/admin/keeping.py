@@ -86,9 +86,8 @@ class KeepingMixin(ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # 
         own = [path(f"<str:token>/{act}/", wrap(view), name=f"vault_card_{act}") for act, view in views.items()]
         return [*own, *super().get_urls()]
 
-    def keeping_forms(self, request: HttpRequest, object_id: str) -> list[tuple[Act, ReasonForm]]:
+    def keeping_forms(self, request: HttpRequest, card: Card | None) -> list[tuple[Act, ReasonForm]]:
         """A form for each thing that this person can do to this card."""
-        card = self.get_object(request, object_id)
         offered = acts(card, policy.rights_of(request.user)) if card else []
         return [(act, ReasonForm(act=act.name, help_text=act.help_text)) for act in offered]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -47,8 +50,23 @@ class StateFilter(SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        super().__init__(request, params, model, model_admin)
+        # Whoever decides comes for what is to be decided. Whoever asked comes for what was, and sees all.
+        is_plain = not request.GET and policy.is_granted(request.user, Right.APPROVE)
+        self._default = "open" if is_plain else "all"
+
+    def value(self) -> str:
+        return super().value() or self._default
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Django's own without its "All": that is one of the choices here, as the list may begin with another."""
+        yield from list(super().choices(changelist))[1:]
+
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
+            ("open", _("To decide or review")),
+            ("all", _("All")),
             ("waiting", _("Waiting for approval")),
             ("review", _("Break-glass to review")),
             *((state.value, state.label) for state in (_State.APPROVED, _State.SHOWN, _State.REFUSED)),
@@ -57,6 +75,7 @@ class StateFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[RevealRequest]) -> QuerySet[RevealRequest]:
         wanted = {
+            "open": reveals.undecided() | reveals.unreviewed(),
             "waiting": reveals.undecided(),
             "review": reveals.unreviewed(),
             "approved": Q(state=_State.APPROVED, expires_at__gt=timezone.now()),
@@ -65,7 +84,7 @@ class StateFilter(SimpleListFilter):
             "refused": Q(state=_State.REFUSED),
             "expired": Q(state__in=[_State.PENDING, _State.APPROVED], expires_at__lte=timezone.now()),
         }
-        return queryset.filter(wanted.get(self.value() or "", Q()))
+        return queryset.filter(wanted.get(self.value(), Q()))
 
 
 @admin.register(RevealRequest)
@@ -89,11 +108,11 @@ class RevealRequestAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):
 
     @admin.display(description=_("requested"), ordering="created_at")
     def requested(self, asked: RevealRequest) -> str:
-        return f"{asked.requester}, {asked.created_at:%Y-%m-%d %H:%M}"
+        return f"{asked.requester}, {date_format(localtime(asked.created_at), 'DATETIME_FORMAT')}"
 
     @admin.display(description=_("expires"), ordering="expires_at")
-    def until(self, asked: RevealRequest) -> str:
-        return f"{asked.expires_at:%Y-%m-%d %H:%M}"
+    def until(self, asked: RevealRequest) -> datetime:
+        return asked.expires_at
 
     @admin.display(description=_("decided"), ordering="decided_at")
     def decided(self, asked: RevealRequest) -> str:

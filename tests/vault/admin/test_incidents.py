@@ -117,7 +117,7 @@ def test_nothing_is_added_edited_or_deleted(incident, page, is_superuser):
 
 
 def offered(client, incident):
-    return set(re.findall(rf"{act_on(incident, '([a-z_]+)')}", client.get(detail(incident)).text))
+    return set(re.findall(rf"action=.{act_on(incident, '([a-z_]+)')}", client.get(detail(incident)).text))
 
 
 OFFERED = {
@@ -182,7 +182,7 @@ def test_checking_again_says_what_is_left(incident, order, worker):
     clean(order)
     answer = client.post(act_on(incident, "check"), follow=True)
     assert "Still with a card number: 0. Clean: 1." in answer.text
-    assert "clean, 20" in answer.text
+    assert "clean, " in answer.text
 
 
 def test_a_row_that_is_gone_is_clean(incident, order, worker):

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
-from tests.factories import make_user
+from tests.factories import make_card, make_user
 from tests.vault.admin.visitors import (
     DECIDING,
     QUEUE,
@@ -202,3 +202,27 @@ def test_a_card_number_as_a_note_is_refused_and_not_shown_again(asked, bob, cana
     page = signed_in(bob).post(act_on(asked, "approve"), {"note": digits}).text
     assert "Card numbers belong in the card field only." in page
     assert RevealRequest.objects.get().state == "pending"
+
+
+def test_the_queue_begins_with_what_is_to_be_decided(asked, bob, canary, ada):
+    reveals.refuse(asked, actor=bob, note="no")
+    again = reveals.request(make_card(canary("other")), actor=ada, purpose=Purpose("refund", "twice"), ticket="T-2")
+    client = signed_in(bob)
+    page = client.get(QUEUE).text
+    assert "T-2<" in page
+    assert "T-1<" not in page
+    assert 'href="?state=open"' in page
+    assert "T-1<" in client.get(QUEUE, {"state": "all"}).text
+    assert "T-1<" in client.get(QUEUE, {"q": "T-1"}).text
+    # Two clicks: the request, and the decision on its page.
+    assert f'href="{detail(again)}"' in page
+    assert "Approve" in client.get(detail(again)).text
+
+
+def test_a_break_glass_to_review_is_among_it(broken, ada, bob):
+    reveals.show(broken, actor=ada)
+    assert "T-911<" in signed_in(bob).get(QUEUE).text
+
+
+def test_whoever_asked_sees_what_became_of_it(approved, ada):
+    assert "T-1<" in signed_in(ada).get(QUEUE).text

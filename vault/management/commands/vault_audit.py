@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.timezone import is_naive, make_aware
 
 from vault import alarms
 from vault.audit import audited
 from vault.audit.chain import EXPORTED
+from vault.audit.standing import WHOLE, note
 from vault.audit.verification import Verification, export, seal, verify, verify_export
 from vault.backend import current_vault
 from vault.exceptions import RecordTampered, VaultError
@@ -48,6 +50,8 @@ class Command(OperatorCommand):
                 action(options)
         except RecordTampered:
             sentence = _BROKEN if options["action"] == "export" else _BROKEN_SEALS
+            if options["action"] != "export":
+                note(WHOLE, timezone.now(), str(sentence))
             alarms.sound("audit.broken", sentence)
             raise CommandError(sentence, returncode=2) from None
         except VaultError as error:
@@ -57,9 +61,11 @@ class Command(OperatorCommand):
         if options["file"]:
             result = verify_export(_lines(options["file"]))
         else:
+            started_at = timezone.now()
             with audited("audit.verify") as outcome:
                 result = verify(current_vault().seals)
                 outcome |= {"events": result.events, "seals": result.seals, "breaks": len(result.breaks)}
+            note(WHOLE, started_at, result)
         if options["format"] == "json":
             self.stdout.write(json.dumps(asdict(result), indent=2, default=str))
         else:
