@@ -55,6 +55,7 @@ PAGES: dict[str, dict[str, Callable[[SimpleNamespace], str] | None]] = {
         "orders:new": None,
         "orders:cards": None,
         "orders:detail": lambda scene: reverse("orders:detail", args=[scene.order.public_id]),
+        "orders:receipt": lambda scene: reverse("orders:receipt", args=[scene.order.public_id]),
         "orders:pay_again": lambda scene: reverse("orders:pay_again", args=[scene.order.public_id]),
         "orders:cancel": lambda scene: reverse("orders:cancel", args=[scene.order.public_id]),
         "orders:card": lambda scene: reverse("orders:card", args=[scene.saved.token]),
