@@ -143,14 +143,14 @@ class OrderAdmin(RefusePANSearchMixin, CancelMixin, CSVMixin, admin.ModelAdmin):
 
 @admin.register(SavedCard)
 class SavedCardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
-    list_display = ("masked_card", "customer_email", "token", "expires", "created_at")
+    list_display = ("masked_card", "nickname", "default", "customer_email", "token", "expires", "created_at")
     list_filter = ("card_brand", "created_at")
     search_fields = ("customer__email", "customer__username", "=card_last4")
     search_help_text = _("Customer or last four digits of the card")
     list_select_related = ("customer",)
     show_full_result_count = False
     list_per_page = 100
-    fields = ("masked_card", "token", "customer", "expires", "created_at")
+    fields = ("masked_card", "nickname", "default", "token", "customer", "expires", "created_at")
 
     def get_queryset(self, request: HttpRequest) -> SavedCardQuerySet:
         return cast("SavedCardQuerySet", super().get_queryset(request)).with_card_state()
@@ -166,6 +166,10 @@ class SavedCardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # 
     @admin.display(description=_("token"))
     def token(self, saved: SavedCard) -> str:
         return saved.token.text
+
+    @admin.display(description=_("default"), boolean=True)
+    def default(self, saved: SavedCard) -> bool:
+        return saved.is_default
 
     def text_of_use(self, saved: SavedCard) -> str:
         """What a saved card is called on the page of its card."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 from uuid import uuid4
 
@@ -12,20 +13,28 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from orders.models import DESCRIPTION_LENGTH, Order, SavedCard
-from vault.forms import ExpiryFormField, PANFormField
+from orders.nicknames import LENGTH as NICKNAME_LENGTH, has_too_many_digits, validate_few_digits
+from vault.forms import ExpiryFormField, NoPANEcho, PANFormField
+from vault.validators import validate_no_pan
 
 NEW_CARD: Final = "new"
 _NEW_CARD_FIELDS: Final = ("number", "expires", "save_card")
 
 
-def _label(card: SavedCard) -> str:
-    return f"{card}, {_('good until')} {card.expires:%m/%y}" if card.expires else str(card)
+class _CardRadios(forms.RadioSelect):
+    """Radio buttons that know their cards, so that a page can show more of them than a line of text."""
+
+    cards: Mapping[str, SavedCard] = MappingProxyType({})
+
+    def create_option(self, name: str, value: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *args, **options)
+        return option | {"card": self.cards.get(str(value))}
 
 
 class _PaymentChoice(forms.ChoiceField):
-    """One of a customer's own cards that are still good, by token."""
+    """One of a customer's own cards that are still good, by token; the first of them unless another is chosen."""
 
-    widget = forms.RadioSelect
+    widget = _CardRadios
     default_error_messages = {
         "required": _("Choose a card."),
         # Django's own message quotes what was sent.
@@ -37,10 +46,11 @@ class _PaymentChoice(forms.ChoiceField):
         own = {card.token.text: card for card in cards}
         self.cards = {token: card for token, card in own.items() if card.is_good}
         self._erased = {token for token, card in own.items() if card.is_card_erased}
-        choices = [(token, _label(card)) for token, card in self.cards.items()]
+        choices: list[tuple[str, Any]] = [(token, str(card)) for token, card in self.cards.items()]
         if or_new:
-            choices.append((NEW_CARD, str(_("A new card"))))
+            choices.append((NEW_CARD, _("A new card")))
         super().__init__(choices=choices, label=_("Pay with"), initial=choices[0][0] if choices else None)
+        self.widget.cards = self.cards
 
     def validate(self, value: Any) -> None:
         # It may have been erased while the page was open.
@@ -91,8 +101,17 @@ class OrderForm(_CardPaymentForm, forms.ModelForm):  # type: ignore[type-arg]
             "description": forms.Textarea(attrs={"rows": 3, "maxlength": DESCRIPTION_LENGTH, "autocomplete": "off"}),
             "amount": forms.NumberInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
         }
-        # Django's own message quotes what was sent.
-        error_messages: ClassVar = {"currency": {"invalid_choice": _("Choose one of these currencies.")}}
+        error_messages: ClassVar = {
+            "name": {"required": _("Say what you order, in a few words.")},
+            "amount": {
+                "required": _("Enter the amount that you pay."),
+                "invalid": _("Enter the amount in digits, such as 24.90."),
+                "min_value": _("An amount is greater than zero."),
+                "max_decimal_places": _("An amount has two decimal places at most."),
+            },
+            # Django's own message quotes what was sent.
+            "currency": {"invalid_choice": _("Choose one of these currencies.")},
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -119,3 +138,29 @@ class OrderForm(_CardPaymentForm, forms.ModelForm):  # type: ignore[type-arg]
             "save_card": cleaned.get("save_card", False),
             "submission": cleaned["submission"],
         }
+
+
+class _NicknameEcho(NoPANEcho):
+    """Does not show again what was refused for its digits, which may be a card number with a mistake in it."""
+
+    def value(self) -> Any:
+        value = super().value()
+        return "" if isinstance(value, str) and has_too_many_digits(value) else value
+
+
+class NicknameField(forms.CharField):
+    def get_bound_field(self, form: forms.BaseForm, field_name: str) -> forms.BoundField:
+        return _NicknameEcho(form, self, field_name)
+
+
+class NicknameForm(forms.Form):
+    """What a customer calls a card. No ModelForm: that would put what it refuses on the card, and so on the page."""
+
+    nickname = NicknameField(
+        label=_("Name"),
+        required=False,
+        max_length=NICKNAME_LENGTH,
+        validators=[validate_no_pan, validate_few_digits],
+        help_text=_("Such as “Team card”. The number does not belong here."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )

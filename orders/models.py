@@ -19,7 +19,8 @@ from orders.currencies import Currency
 
 # Django looks for models here; those of the feed know orders by name alone, so there is no way around.
 from orders.feed.models import Attempt, Delivery, Endpoint, ErasureReach, Event
-from orders.publicids import new_id
+from orders.nicknames import LENGTH as NICKNAME_LENGTH, validate_few_digits
+from orders.publicids import ORDER, new_id
 from orders.querysets import OrderQuerySet, SavedCardQuerySet
 from vault import services as vault
 from vault.exceptions import TokenNotFound
@@ -42,7 +43,7 @@ __all__ = [
     "new_public_id",
 ]
 
-PUBLIC_ID_PATTERN: Final = "ord_[a-z2-7]{26}"
+PUBLIC_ID_PATTERN: Final = ORDER + "[a-z2-7]{26}"
 DESCRIPTION_LENGTH: Final = 1000
 #: A card that expires within this time is pointed out to its customer.
 SOON: Final = timedelta(days=60)
@@ -51,7 +52,7 @@ BRANDS: Final = [(brand.value, brand.label) for brand in Brand]
 
 def new_public_id() -> str:
     """What an order is called outside; see `new_id`."""
-    return new_id("ord_")
+    return new_id(ORDER)
 
 
 class PaidWithCard:
@@ -159,6 +160,19 @@ class SavedCard(PaidWithCard, models.Model):
     card = PANField(_("card"), brand_field="card_brand", last4_field="card_last4")
     # The last day on which it can be used.
     expires = models.DateField(_("expires"), null=True, blank=True)
+    nickname = models.CharField(
+        _("nickname"), max_length=NICKNAME_LENGTH, blank=True, validators=[validate_no_pan, validate_few_digits]
+    )
+    # The customer once more, on one card at most: MySQL has no partial unique index, but lets NULLs repeat in any.
+    default_of = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="default_card",
+        verbose_name=_("default of"),
+    )
     created_at = models.DateTimeField(_("saved"), auto_now_add=True)
 
     objects = SavedCardQuerySet.as_manager()
@@ -170,6 +184,10 @@ class SavedCard(PaidWithCard, models.Model):
         default_permissions = ("view",)
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["customer", "card"], name="saved_card_once_per_customer"),
+            models.CheckConstraint(
+                condition=models.Q(default_of=None) | models.Q(default_of=models.F("customer")),
+                name="saved_card_default_of_its_customer",
+            ),
         ]
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["card_last4"], name="saved_card_by_last4")]
 
@@ -180,6 +198,11 @@ class SavedCard(PaidWithCard, models.Model):
     def token(self) -> Token:
         token: Token = self.card.token
         return token
+
+    @property
+    def is_default(self) -> bool:
+        """True for the card that is offered first when its customer pays."""
+        return self.default_of_id is not None
 
     @property
     def is_expired(self) -> bool:

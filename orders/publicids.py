@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import base64
 import secrets
+from typing import Final
+
+#: How the number of every order begins.
+ORDER: Final = "ord_"
 
 
 def new_id(prefix: str) -> str:

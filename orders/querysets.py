@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from django.contrib.auth.models import User
-from django.db.models import Q
+from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
+from django.utils import timezone
 
+from orders.publicids import ORDER
 from vault import services as vault
 from vault.fields import PANQuerySet
+from vault.tokens import Token
 
 if TYPE_CHECKING:
     from orders.models import Order
@@ -24,6 +29,7 @@ _COLUMNS: Final = {
     "last4": "card_last4",
     "token": "card",
 }
+_LAST4: Final = re.compile("[0-9]{4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,9 @@ class OrderQuerySet(CardQuerySet):
     def for_customer(self, customer: User) -> Self:
         return self.filter(customer=customer)
 
+    def paid_with(self, token: Token) -> Self:
+        return self.filter(card=token)
+
     def visible_to(self, user: User) -> Self:
         """Every order for who may view them all, else the user's own."""
         return self if user.has_perm("orders.view_order") else self.for_customer(user)
@@ -61,6 +70,16 @@ class OrderQuerySet(CardQuerySet):
         if placed_before is not None:
             columns["placed_at__lt"] = placed_before
         return self.filter(**columns)
+
+    def about(self, text: str) -> Self:
+        """The orders in which a person finds each word of `text`, as `_is_about` says; all of them without any.
+
+        The text goes into SQL: whoever calls this has refused card numbers.
+        """
+        found = self
+        for word in text.split():
+            found = found.filter(_is_about(word))
+        return found
 
     def newest_first(self) -> Self:
         """Placed at the same moment is told apart by id, so that no order is on two pages or on none."""
@@ -107,10 +126,33 @@ class OrderQuerySet(CardQuerySet):
         )
 
 
+def _is_about(word: str) -> Q:
+    """In the name or the description, the last four of the card, or the order's number or its beginning."""
+    found = Q(name__icontains=word) | Q(description__icontains=word)
+    if _LAST4.fullmatch(word):
+        found |= Q(card_last4=word)
+    if word.lower().startswith(ORDER):
+        found |= Q(public_id__startswith=word.lower())
+    return found
+
+
 class SavedCardQuerySet(CardQuerySet):
     def for_customer(self, customer: User) -> Self:
         return self.filter(customer=customer)
 
     def for_list(self) -> Self:
-        """With what every list shows of a saved card."""
-        return self.with_card_state()
+        """With what every list shows of a saved card: the default first, then the newest."""
+        return self.with_card_state().order_by(F("default_of").desc(nulls_last=True), "-created_at", "-id")
+
+    def good(self) -> Self:
+        """Those that one can pay with: `SavedCard.is_good` in SQL."""
+        is_not_over = Q(expires=None) | Q(expires__gte=timezone.localdate())
+        return self.with_card_state().filter(is_not_over, is_card_erased=False)
+
+    def with_order_counts(self) -> Self:
+        """With `order_count`: how many orders its customer paid with each, counted in the same query."""
+        from orders.models import Order
+
+        paid = Order.objects.filter(customer=OuterRef("customer"), card=OuterRef("card")).order_by()
+        counted = paid.values("card").annotate(count=Count("pk")).values("count")
+        return self.annotate(order_count=Coalesce(Subquery(counted), 0))

@@ -1,11 +1,9 @@
-"""What can be done with orders and saved cards. Who owns what is decided here; views and serializers only ask."""
+"""What can be done with orders. Who owns what is decided here; views and serializers only ask."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import date
 from decimal import Decimal
-from typing import Final
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -14,14 +12,13 @@ from django.utils import timezone
 
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
 from orders.feed.events import publish
-from orders.models import Event, Order, Saved, SavedCard, has_expired
+from orders.models import Event, Order, SavedCard, has_expired
+from orders.savedcards import keep_card
 from vault import services as vault
-from vault.exceptions import CardErased, OnHold, TokenNotFound
+from vault.exceptions import CardErased, TokenNotFound
 from vault.fields import StoredCard
 from vault.pan import PAN
 from vault.tokens import Token
-
-_REMOVED: Final = "The customer removed the card from the saved ones."
 
 
 def place(
@@ -97,28 +94,6 @@ def cancel(order: Order, *, submission: UUID | None = None) -> Order:
     return order
 
 
-def forget_card(card: SavedCard) -> None:
-    """Take a card off its customer's list and erase its number for good. Orders keep brand and last four.
-
-    The number stays if another customer has saved the same one, or under a legal hold; nobody is told which it was.
-
-    The vault goes first: until the number is gone the card stays on the list, where its customer can send the same
-    again after a crash; the other way round nobody would be left to ask for it. Erasing a card twice is no more than
-    erasing it once. Not possible within a transaction.
-
-    Raises `AuditUnavailable`, `VaultSealed` or `VaultUnavailable`, and then the card is on the list still.
-    """
-    row = SavedCard.objects.filter(pk=card.pk)
-    if not _is_shared(card):
-        _erase(card)
-        row.delete()
-        return
-    row.delete()
-    # Two who remove the same number at once may each have seen the other's row. Whoever looks last sees none.
-    if not _is_shared(card):
-        _erase(card)
-
-
 def _pay(order: Order, method: PAN | SavedCard | Token, *, expires: date | None, save_card: bool) -> Order:
     if first := _placed_before(order):
         return first
@@ -130,7 +105,7 @@ def _pay(order: Order, method: PAN | SavedCard | Token, *, expires: date | None,
         with transaction.atomic():
             order.save(force_insert=True)
             if save_card and isinstance(method, PAN):
-                order.saved = _save_card(order, expires)
+                order.saved = keep_card(order, expires)
             publish(Event.Type.ORDER_PAID_AGAIN if order.repeat_of else Event.Type.ORDER_PLACED, order)
     except IntegrityError:
         if first := _placed_before(order):
@@ -176,28 +151,3 @@ def _kept_card(token: Token, expires: date | None) -> StoredCard:
 def _require_good(expires: date | None) -> None:
     if has_expired(expires):
         raise CardExpired
-
-
-def _is_shared(card: SavedCard) -> bool:
-    """True while another customer has saved the same card. One that is erased nobody has: that has to be finished."""
-    others = SavedCard.objects.filter(card=card.token).exclude(customer=card.customer_id)
-    return not card.is_card_erased and others.exists()
-
-
-def _erase(card: SavedCard) -> None:
-    # What a hold keeps, its customer cannot erase and is not told of; what is not there need not go.
-    with suppress(OnHold, TokenNotFound):
-        vault.erase(card.token, actor=card.customer, reason=_REMOVED, is_owner=True)
-
-
-def _save_card(order: Order, expires: date | None) -> Saved:
-    saved, is_new = SavedCard.objects.get_or_create(
-        customer=order.customer, card=order.card, defaults={"expires": expires}
-    )
-    if is_new:
-        return Saved(saved, vault.Status.CREATED)
-    if expires is None or saved.expires == expires:
-        return Saved(saved, vault.Status.EXISTING)
-    saved.expires = expires
-    saved.save(update_fields=["expires"])
-    return Saved(saved, vault.Status.UPDATED)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.forms import BaseForm
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -22,13 +24,18 @@ from django.views.decorators.http import require_GET, require_http_methods
 from orders import services
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
 from orders.forms import OrderForm, PayAgainForm
-from orders.models import Order, SavedCard
+from orders.models import PUBLIC_ID_PATTERN, Order, Saved, SavedCard
+from orders.nextsteps import next_steps
+from orders.querysets import OrderQuerySet
+from orders.searching import OrderSearch
+from orders.timeline import timeline
 from vault.exceptions import CardErased, VaultError, VaultUnavailable
 from vault.services import Status
 
 PAGE_SIZE: Final = 25
 RECENT: Final = 5
 RETRY_AFTER_SECONDS: Final = "5"
+_PUBLIC_ID: Final = re.compile(PUBLIC_ID_PATTERN)
 
 
 class CustomerRequest(HttpRequest):
@@ -49,35 +56,44 @@ def customer_page(view: _View) -> _View:
 @customer_page
 def overview(request: CustomerRequest) -> HttpResponse:
     page = Order.objects.for_customer(request.user).with_card_state().page(size=RECENT)
-    cards = SavedCard.objects.for_customer(request.user).for_list()
-    return render(request, "orders/overview.html", {"page": page, "cards": cards})
+    cards = list(SavedCard.objects.for_customer(request.user).for_list())
+    steps = next_steps(request.user, cards=cards, has_orders=bool(page.orders))
+    return render(request, "orders/overview.html", {"page": page, "cards": cards, "steps": steps})
 
 
 @require_GET
 @customer_page
 def order_list(request: CustomerRequest) -> HttpResponse:
-    """A page of orders, next to the one that `before` or `after` names by its public id."""
-    own = Order.objects.for_customer(request.user).with_card_state()
-    borders = {
-        side: get_object_or_404(own, public_id=request.GET[side]) for side in ("before", "after") if side in request.GET
+    """A page of the orders that were searched for, next to the one that `before` or `after` names by its public id."""
+    own = Order.objects.for_customer(request.user)
+    borders: dict[str, Any] = {
+        side: _border(own, request.GET[side]) for side in ("before", "after") if side in request.GET
     }
-    status = request.GET.get("status")
-    shown = own.filter(status=status) if status in Order.Status.values else own
-    page = shown.page(size=PAGE_SIZE, **borders)
-    return render(request, "orders/list.html", {"page": page, "status": status, "statuses": Order.Status.choices})
+    search = OrderSearch(request.GET)
+    page = search.found_in(own).with_card_state().page(size=PAGE_SIZE, **borders) if search.is_valid() else None
+    return render(request, "orders/list.html", {"search": search, "page": page, "is_first": not borders})
 
 
 @require_GET
 @customer_page
 def order_detail(request: CustomerRequest, public_id: str) -> HttpResponse:
-    return render(request, "orders/detail.html", {"order": _own_order(request, public_id)})
+    order = _own_order(request, public_id)
+    return render(request, "orders/detail.html", {"order": order, "timeline": timeline(order)})
+
+
+@require_GET
+@customer_page
+def order_receipt(request: CustomerRequest, public_id: str) -> HttpResponse:
+    """The order on paper. The first line of `settings.RECEIPT_SELLER` is the seller's name, the others the address."""
+    seller = settings.RECEIPT_SELLER.splitlines()
+    return render(request, "orders/receipt.html", {"order": _own_order(request, public_id), "seller": seller})
 
 
 @sensitive_post_parameters()
 @require_http_methods(["GET", "POST"])
 @customer_page
 def order_new(request: CustomerRequest) -> HttpResponse:
-    form = OrderForm(request.user, _posted(request))
+    form = OrderForm(request.user, posted(request))
     return _placed(request, form, "orders/new.html", {}, lambda: services.place(customer=request.user, **form.order()))
 
 
@@ -85,7 +101,7 @@ def order_new(request: CustomerRequest) -> HttpResponse:
 @customer_page
 def order_pay_again(request: CustomerRequest, public_id: str) -> HttpResponse:
     order = _own_order(request, public_id)
-    form = PayAgainForm(request.user, _posted(request))
+    form = PayAgainForm(request.user, posted(request))
     return _placed(
         request,
         form,
@@ -111,40 +127,20 @@ def order_cancel(request: CustomerRequest, public_id: str) -> HttpResponse:
     return redirect("orders:detail", public_id)
 
 
-@require_GET
-@customer_page
-def card_list(request: CustomerRequest) -> HttpResponse:
-    cards = SavedCard.objects.for_customer(request.user).for_list()
-    return render(request, "orders/cards.html", {"cards": cards})
-
-
-@require_http_methods(["GET", "POST"])
-@customer_page
-def card_remove(request: CustomerRequest, token: str) -> HttpResponse:
-    """Ask, and remove the card. What became of the number is not said: it may be another customer's too."""
-    card = get_object_or_404(SavedCard.objects.for_customer(request.user).for_list(), card=token)
-    if request.method == "GET":
-        return render(request, "orders/card_remove.html", {"card": card})
-    try:
-        services.forget_card(card)
-    except VaultError as error:
-        response = render(
-            request,
-            "orders/card_remove.html",
-            {"card": card, "problem": _not_removed(error)},
-            status=HTTPStatus.SERVICE_UNAVAILABLE,
-        )
-        return _with_retry(response, error)
-    messages.success(request, _("The card is removed. We do not keep it for you any more."))
-    return redirect("orders:cards")
-
-
-def _posted(request: HttpRequest) -> QueryDict | None:
+def posted(request: HttpRequest) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
 
 
 def _own_order(request: CustomerRequest, public_id: str) -> Order:
     order: Order = get_object_or_404(Order.objects.for_customer(request.user).for_list(), public_id=public_id)
+    return order
+
+
+def _border(orders: OrderQuerySet, public_id: str) -> Order:
+    """Raises `Http404`. What cannot name an order is not looked for: it may be a card number."""
+    if _PUBLIC_ID.fullmatch(public_id) is None:
+        raise Http404
+    order: Order = get_object_or_404(orders, public_id=public_id)
     return order
 
 
@@ -165,31 +161,28 @@ def _placed(
             form.add_error(None, _explained(error))
         else:
             messages.success(request, _("Your order is placed."))
-            if order.saved and order.saved.status is Status.UPDATED:
-                messages.info(request, _renewed(order.saved.card))
+            if order.saved:
+                messages.info(request, _kept(order.saved))
             return redirect("orders:detail", order.public_id)
     response = render(request, template, context | {"form": form}, status=status)
-    return _with_retry(response, unavailable) if unavailable else response
+    return with_retry(response, unavailable) if unavailable else response
 
 
-def _with_retry(response: HttpResponse, error: VaultError) -> HttpResponse:
+def with_retry(response: HttpResponse, error: VaultError) -> HttpResponse:
     """Says when to try again, where that can help."""
     if isinstance(error, VaultUnavailable):
         response["Retry-After"] = RETRY_AFTER_SECONDS
     return response
 
 
-def _renewed(card: SavedCard) -> str:
-    """That a saved card has another expiry than before."""
-    said = _("Your saved card %(card)s now has the expiry %(expires)s.")
-    return said % {"card": card.card.masked, "expires": f"{card.expires:%m/%Y}"}
-
-
-def _not_removed(error: VaultError) -> str:
-    """What a customer can do about it. The card is on the list still."""
-    if isinstance(error, VaultUnavailable):
-        return _("The card cannot be removed this very moment. Please try again in a few seconds.")
-    return _("The card cannot be removed at the moment. Please try again later.")
+def _kept(saved: Saved) -> str:
+    """What became of the saved card."""
+    said = {
+        Status.CREATED: _("%(card)s is saved for your next order."),
+        Status.EXISTING: _("%(card)s was saved already."),
+        Status.UPDATED: _("%(card)s was saved already. Its expiry is updated to %(expires)s."),
+    }[saved.status]
+    return said % {"card": saved.card, "expires": f"{saved.card.expires:%m/%Y}" if saved.card.expires else ""}
 
 
 def _explained(error: VaultError) -> str:

@@ -57,6 +57,7 @@ PAGES: dict[str, dict[str, Callable[[SimpleNamespace], str] | None]] = {
         "orders:detail": lambda scene: reverse("orders:detail", args=[scene.order.public_id]),
         "orders:pay_again": lambda scene: reverse("orders:pay_again", args=[scene.order.public_id]),
         "orders:cancel": lambda scene: reverse("orders:cancel", args=[scene.order.public_id]),
+        "orders:card": lambda scene: reverse("orders:card", args=[scene.saved.token]),
         "orders:card_remove": lambda scene: reverse("orders:card_remove", args=[scene.saved.token]),
     },
     "staff": {
@@ -83,6 +84,7 @@ NO_PAGES = {
     "admin:jsi18n admin:autocomplete": "for scripts",
     "admin:view_on_site": "leads elsewhere",
     "set_language": "answers POST alone",
+    "orders:card_default": "answers POST alone",
     "account_set_password": "for accounts without a password: there are none",
     "account_confirm_login_code": "not switched on",
     "account_confirm_email account_reset_password_from_key": "takes a key from a mail: tests/test_journeys_browser.py",

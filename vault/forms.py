@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -13,8 +14,31 @@ from django.utils.translation import gettext_lazy as _
 
 from vault.exceptions import InvalidPAN, PANProblem
 from vault.expiry import InvalidExpiry, last_day_of_month, parse_expiry
-from vault.pan import PAN
+from vault.pan import ANY_LENGTH, PAN, RANGES, Brand
 from vault.redaction import contains_pan
+
+# The sentences of `PANProblem`, which knows no Django, for translation.
+PAN_MESSAGES: Final = {
+    PANProblem.EMPTY: _("Enter a card number."),
+    PANProblem.CHARACTERS: _("A card number has digits only; spaces and hyphens may separate them."),
+    PANProblem.LENGTH: _("This card number has the wrong number of digits."),
+    PANProblem.CHECKSUM: _("This is not a valid card number. Check for a mistyped digit."),
+}
+EXPIRY_MESSAGES: Final = {
+    "required": _("Enter the expiry date on the card."),
+    "invalid": _("Enter the expiry date as month and year, like 08/29."),
+    "expired": _("This card has expired."),
+}
+# What the script of the fields needs to tell brands apart as `vault.pan` does.
+BRANDS: Final = json.dumps(
+    {
+        "ranges": [[first, last, brand, sorted(lengths)] for first, last, brand, lengths in RANGES],
+        "lengths": sorted(ANY_LENGTH),
+        "names": {brand: brand.label for brand in Brand if brand is not Brand.UNKNOWN},
+        "groups": {brand: brand.groups for brand in Brand},
+    },
+    separators=(",", ":"),
+)
 
 
 class NoPANEcho(forms.BoundField):
@@ -39,7 +63,7 @@ class _NeverRendered(forms.TextInput):
     """
 
     class Media:
-        js = (Script("vault/card-fields.js", defer=True),)
+        js = (Script("vault/card-fields.js", defer=True), Script("vault/card-typing.js", type="module"))
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__({"data-card-data": "", **(attrs or {})})
@@ -51,11 +75,21 @@ class _NeverRendered(forms.TextInput):
         return super().get_context(name, None, attrs)
 
 
+# A number pad on phones, and neither a spelling service nor a correction of digits.
+_TYPED: Final = {"inputmode": "numeric", "spellcheck": "false", "autocorrect": "off"}
+
+
 class CardNumberInput(_NeverRendered):
-    """Asks for a card number: a number pad on phones, the browser's own card store, no spelling service."""
+    """Asks for a card number, which the browser's own card store may fill in. Its script groups digits as typed."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        defaults = {"autocomplete": "cc-number", "inputmode": "numeric", "spellcheck": "false", "maxlength": "32"}
+        defaults = {
+            "autocomplete": "cc-number",
+            **_TYPED,
+            "maxlength": "32",
+            "data-brands": BRANDS,
+            **{f"data-hint-{problem}": PAN_MESSAGES[problem] for problem in PANProblem if problem != PANProblem.EMPTY},
+        }
         super().__init__(defaults | (attrs or {}))
 
 
@@ -63,7 +97,16 @@ class ExpiryInput(_NeverRendered):
     """Asks for the month and year on a card."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        defaults = {"autocomplete": "cc-exp", "inputmode": "numeric", "placeholder": "MM/YY", "maxlength": "7"}
+        defaults = {
+            "autocomplete": "cc-exp",
+            **_TYPED,
+            "placeholder": _("MM / YY"),
+            "maxlength": "9",
+            "data-expiry": "",
+            "data-hint-month": _("There is no such month. Enter it as 01 to 12."),
+            "data-hint-invalid": EXPIRY_MESSAGES["invalid"],
+            "data-hint-expired": EXPIRY_MESSAGES["expired"],
+        }
         super().__init__(defaults | (attrs or {}))
 
 
@@ -81,8 +124,8 @@ class PANFormField(forms.Field):
 
     widget = CardNumberInput
     default_error_messages = {
-        "required": PANProblem.EMPTY.message,
-        **{problem.value: problem.message for problem in PANProblem},
+        "required": PAN_MESSAGES[PANProblem.EMPTY],
+        **{problem.value: message for problem, message in PAN_MESSAGES.items()},
     }
 
     def get_bound_field(self, form: forms.BaseForm, field_name: str) -> forms.BoundField:
@@ -104,11 +147,7 @@ class ExpiryFormField(forms.Field):
     """Cleans MM/YY or MM/YYYY to the last day of that month, which must not be over."""
 
     widget = ExpiryInput
-    default_error_messages = {
-        "required": _("Enter the expiry date on the card."),
-        "invalid": _("Enter the expiry date as month and year, like 08/29."),
-        "expired": _("This card has expired."),
-    }
+    default_error_messages = {**EXPIRY_MESSAGES}
 
     def to_python(self, value: Any) -> date | None:
         if value in self.empty_values:

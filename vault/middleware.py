@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from ipaddress import ip_address
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.template.loader import select_template
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import escape_leading_slashes
+from django.utils.translation import gettext_lazy as _
 
 from vault import problems
 from vault.audit import acting_for, current_origin
@@ -21,7 +22,7 @@ from vault.redaction import contains_pan
 
 _Next = Callable[[HttpRequest], HttpResponse]
 
-_HINT = "A card number does not belong in an address or a search. Search by the last four digits."
+_HINT = _("A card number does not belong in an address or a search. Search by the last four digits.")
 _PLAIN_HTTP = "Use https. What was sent over plain HTTP was not processed, and others may have read it."
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _API = "/api/"
@@ -95,9 +96,9 @@ class RefusePlainHTTPMiddleware:
 class RefusePANInURLMiddleware:
     """Refuses a card number in a path or a query string, which logs, histories and referrers keep.
 
-    A page that was asked for with one in its query is redirected to the same page without a query, with a hint if this
-    stands behind Django's MessageMiddleware. Anything else gets 400. Nothing below sees the address, and the answer
-    does not repeat it.
+    A page that was asked for with one in its query is redirected to the same page with what else the query says, and
+    with a hint if this stands behind Django's MessageMiddleware. Anything else gets 400. Nothing below sees the
+    address, and the answer does not repeat it.
     """
 
     def __init__(self, get_response: _Next) -> None:
@@ -106,10 +107,12 @@ class RefusePANInURLMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if contains_pan(request.path):
             return self._refuse(request)
-        if contains_pan(unquote_plus(request.META.get("QUERY_STRING", ""))):
+        query = request.META.get("QUERY_STRING", "")
+        if contains_pan(unquote_plus(query)):
             if request.method == "GET" and not request.path.startswith(_API):
                 messages.error(request, _HINT, fail_silently=True)
-                return HttpResponseRedirect(escape_leading_slashes(request.path))
+                rest = _without_pan(query)
+                return HttpResponseRedirect(escape_leading_slashes(request.path) + (f"?{rest}" if rest else ""))
             return self._refuse(request)
         return self.get_response(request)
 
@@ -120,6 +123,12 @@ class RefusePANInURLMiddleware:
         body = problems.body_of(kind, request_id=current_origin().request_id)
         headers = {"Cache-Control": "no-store"}
         return JsonResponse(body, status=kind.status, content_type=problems.CONTENT_TYPE, headers=headers)
+
+
+def _without_pan(query: str) -> str:
+    """What is left of a query without the parameters that hold a card number, and nothing if that still holds one."""
+    rest = urlencode([pair for pair in parse_qsl(query) if not any(map(contains_pan, pair))])
+    return "" if contains_pan(unquote_plus(rest)) else rest
 
 
 class UnavailableMiddleware:

@@ -34,6 +34,11 @@ class Brand(StrEnum):
         """The scheme's name as people write it."""
         return _LABELS[self]
 
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """How many digits stand together on a card of the scheme; the last size repeats."""
+        return (4, 6, 5) if self is Brand.AMEX else (4,)
+
 
 _LABELS: Final = {
     Brand.VISA: "Visa",
@@ -47,12 +52,12 @@ _LABELS: Final = {
     Brand.UNKNOWN: "Card",
 }
 
-_Lengths = frozenset[int]
-_SIXTEEN_UP: Final[_Lengths] = frozenset(range(16, 20))
+Lengths = frozenset[int]
+_SIXTEEN_UP: Final[Lengths] = frozenset(range(16, 20))
 
 # First and last BIN of each range, the brand, and the lengths that the scheme issues in it (ISO/IEC 7812-1).
-# The first match wins, so a narrower range stands before a wider one.
-_RANGES: Final[tuple[tuple[str, str, Brand, _Lengths], ...]] = (
+# The first match wins, so a narrower range stands before a wider one. Pages have their copy from here: see vault.forms.
+RANGES: Final[tuple[tuple[str, str, Brand, Lengths], ...]] = (
     ("34", "34", Brand.AMEX, frozenset({15})),
     ("37", "37", Brand.AMEX, frozenset({15})),
     ("300", "305", Brand.DINERS, frozenset({14, 16, 17, 18, 19})),
@@ -76,15 +81,16 @@ _RANGES: Final[tuple[tuple[str, str, Brand, _Lengths], ...]] = (
     ("6759", "6759", Brand.MAESTRO, frozenset(range(12, 20))),
     ("6761", "6763", Brand.MAESTRO, frozenset(range(12, 20))),
 )
-_ANY_LENGTH: Final[_Lengths] = frozenset(range(MIN_DIGITS, MAX_DIGITS + 1))
+ANY_LENGTH: Final[Lengths] = frozenset(range(MIN_DIGITS, MAX_DIGITS + 1))
 
 
-def brand_and_lengths(digits: str) -> tuple[Brand, _Lengths]:
+def brand_and_lengths(digits: str) -> tuple[Brand, Lengths]:
     """The brand whose range `digits` falls in, and the lengths it issues; `Brand.UNKNOWN` and 12 to 19 otherwise."""
-    for first, last, brand, lengths in _RANGES:
-        if first <= digits[: len(first)] <= last:
+    for first, last, brand, lengths in RANGES:
+        # A beginning that is shorter than the range says nothing yet.
+        if len(digits) >= len(first) and first <= digits[: len(first)] <= last:
             return brand, lengths
-    return Brand.UNKNOWN, _ANY_LENGTH
+    return Brand.UNKNOWN, ANY_LENGTH
 
 
 def has_luhn_checksum(digits: str) -> bool:

@@ -179,6 +179,13 @@ EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=5)
 # Reverse proxies in front of this process whose X-Forwarded-For entry can be believed; 0 believes none.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 
+# --- Order pages ---------------------------------------------------------------------------------------------------
+
+# What a customer should do about the account: `orders` knows nothing of accounts.
+ORDERS_ACCOUNT_STEPS = "billing.account_steps.account_steps"
+# Who sells, as receipts say it: the name, and the lines of the address below it.
+RECEIPT_SELLER = env.str("RECEIPT_SELLER", multiline=True, default="Billing")
+
 # --- Webhooks ------------------------------------------------------------------------------------------------------
 
 # For how many days an event stays in the log after it was distributed.

@@ -79,6 +79,14 @@ def test_a_list_costs_the_same_for_100_rows_as_for_10_and_asks_nothing_of_aws(
     assert counts[0] == counts[1]
 
 
+def test_the_name_and_the_default_of_a_saved_card_are_shown_and_escaped(clerk, order):
+    SavedCard.objects.update(nickname="<b>Team</b>", default_of=order.customer)
+    for address in (SAVED, f"{SAVED}{SavedCard.objects.get().pk}/change/"):
+        page = clerk.get(address).text
+        assert "&lt;b&gt;Team&lt;/b&gt;" in page
+        assert "icon-yes" in page
+
+
 def test_who_may_look_changes_nothing(clerk, order):
     address = f"{ORDERS}{order.pk}/change/"
     assert 'name="name"' not in clerk.get(address).text

@@ -192,16 +192,22 @@ def test_the_cards_page_points_out_what_expires(browser, customer, canary, days,
     assert ("Expires soon" in page) is (said == "Expires soon")
 
 
-def test_a_new_expiry_is_said_after_the_order(browser, customer, canary):
-    saved = make_saved_card(customer, digits := canary("saved"), last_month())
-    page = browser.post("/orders/new/", filled(number=digits), follow=True).text
+def said_after_an_order(browser, digits, **changes):
+    page = browser.post("/orders/new/", filled(number=digits, submission=uuid.uuid4(), **changes), follow=True).text
     assert "Your order is placed." in page
-    assert f"Your saved card •••• {digits[-4:]} now has the expiry {next_year():%m/%Y}." in page
-    saved.refresh_from_db()
-    assert saved.expires == next_year()
-    assert "now has the expiry" not in browser.post("/orders/new/", filled(number=digits), follow=True).text
+    return page
 
 
-def test_an_order_with_a_first_card_says_nothing_of_an_expiry(browser, canary):
-    page = browser.post("/orders/new/", filled(number=canary("new"), submission=uuid.uuid4()), follow=True).text
-    assert "now has the expiry" not in page
+def test_what_became_of_the_card_is_said_after_the_order(browser, customer, canary):
+    digits = canary("card")
+    assert f"Visa •••• {digits[-4:]} is saved for your next order." in said_after_an_order(browser, digits)
+    assert f"Visa •••• {digits[-4:]} was saved already.</li>" in said_after_an_order(browser, digits)
+    SavedCard.objects.update(expires=last_month())
+    updated = f"Visa •••• {digits[-4:]} was saved already. Its expiry is updated to {next_year():%m/%Y}."
+    assert updated in said_after_an_order(browser, digits)
+    assert SavedCard.objects.get().expires == next_year()
+
+
+def test_nothing_is_said_of_a_card_that_is_not_kept(browser, canary):
+    page = said_after_an_order(browser, canary("card"), save_card=None)
+    assert "saved" not in page.lower()

@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from orders import services
+from orders import savedcards
 from orders.models import Order, SavedCard
-from tests.factories import make_order, make_saved_card, make_user
+from tests.factories import make_order, make_orders, make_saved_card, make_user
 from tests.orders.test_services import at_once
 from vault import erasure
 from vault.exceptions import VaultUnavailable
@@ -78,7 +78,7 @@ def nothing_is_changed(vault, saved):
 
 def test_the_number_goes_and_the_orders_stay(vault, customer, saved):
     order = make_order(customer, saved.card)
-    services.forget_card(saved)
+    savedcards.forget_card(saved)
     assert not SavedCard.objects.exists()
     assert not is_in_vault(vault, saved)
     kept = Order.objects.get()
@@ -86,7 +86,7 @@ def test_the_number_goes_and_the_orders_stay(vault, customer, saved):
 
 
 def test_the_certificate_names_the_customer_as_cardholder(customer, saved):
-    services.forget_card(saved)
+    savedcards.forget_card(saved)
     facts = json.loads(ErasureCertificate.objects.get().content)
     assert (facts["basis"], facts["actor"], facts["token"]) == ("cardholder", str(customer.pk), saved.token.text)
     (event,) = AuditEvent.objects.filter(operation="erase", outcome="done")
@@ -94,23 +94,23 @@ def test_the_certificate_names_the_customer_as_cardholder(customer, saved):
 
 
 def test_the_number_can_be_saved_again_under_another_token(customer, saved, digits):
-    services.forget_card(saved)
+    savedcards.forget_card(saved)
     again = tokenize(PAN(digits))
     assert (again.status, again.token == saved.token) == (Status.CREATED, False)
 
 
 def test_a_card_that_another_customer_has_saved_stays_until_the_last_one_removes_it(vault, saved, shared):
-    services.forget_card(saved)
+    savedcards.forget_card(saved)
     assert SavedCard.objects.get() == shared
     assert is_in_vault(vault, shared)
     assert not Card.objects.get().is_erased
     assert not AuditEvent.objects.filter(operation="erase").exists()
-    services.forget_card(shared)
+    savedcards.forget_card(shared)
     assert not is_in_vault(vault, shared)
 
 
 def test_of_two_who_remove_the_same_card_at_once_the_last_erases_it(vault, saved, shared, monkeypatch):
-    look, others = services._is_shared, [shared]
+    look, others = savedcards._is_shared, [shared]
 
     def look_and_be_overtaken(card):
         seen = look(card)
@@ -118,8 +118,8 @@ def test_of_two_who_remove_the_same_card_at_once_the_last_erases_it(vault, saved
             SavedCard.objects.filter(pk=others.pop().pk).delete()
         return seen
 
-    monkeypatch.setattr(services, "_is_shared", look_and_be_overtaken)
-    services.forget_card(saved)
+    monkeypatch.setattr(savedcards, "_is_shared", look_and_be_overtaken)
+    savedcards.forget_card(saved)
     assert not SavedCard.objects.exists()
     assert not is_in_vault(vault, saved)
 
@@ -129,7 +129,7 @@ def test_several_who_remove_the_same_card_at_once_leave_nothing(vault, canary):
     digits = canary("shared")
     rows = [make_saved_card(make_user(name), digits) for name in ("ada", "bob", "eve", "mia")]
     left = iter(rows)
-    at_once(len(rows), lambda: services.forget_card(next(left)))
+    at_once(len(rows), lambda: savedcards.forget_card(next(left)))
     assert not SavedCard.objects.exists()
     assert not is_in_vault(vault, rows[0])
     assert ErasureCertificate.objects.count() == 1
@@ -137,7 +137,7 @@ def test_several_who_remove_the_same_card_at_once_leave_nothing(vault, canary):
 
 def test_a_card_under_legal_hold_stays_and_is_off_the_list(vault, saved):
     hold(saved)
-    services.forget_card(saved)
+    savedcards.forget_card(saved)
     assert not SavedCard.objects.exists()
     assert is_in_vault(vault, saved)
     assert not Card.objects.get().is_erased
@@ -145,14 +145,14 @@ def test_a_card_under_legal_hold_stays_and_is_off_the_list(vault, saved):
 
 def test_a_card_that_staff_erased_meanwhile_is_taken_off(customer, saved):
     certificate = erasure.erase(saved.token, actor=customer, reason="Asked by mail", is_owner=True)
-    services.forget_card(saved)
+    savedcards.forget_card(saved)
     assert not SavedCard.objects.exists()
     assert ErasureCertificate.objects.get() == certificate
 
 
 def test_a_card_that_the_vault_does_not_know_is_taken_off(saved):
     Card.objects.all().delete()
-    services.forget_card(SavedCard.objects.get())
+    savedcards.forget_card(SavedCard.objects.get())
     assert not SavedCard.objects.exists()
 
 
@@ -163,11 +163,11 @@ def test_a_card_that_the_vault_does_not_know_is_taken_off(saved):
 def test_what_a_crash_cut_off_is_finished_by_the_same_again(vault, saved, wire, operation):
     wire.fail(operation, "ThrottlingException")
     with pytest.raises(VaultUnavailable):
-        services.forget_card(saved)
+        savedcards.forget_card(saved)
     assert SavedCard.objects.get().is_card_erased
     assert not ErasureCertificate.objects.exists()
     wire.heal()
-    services.forget_card(SavedCard.objects.get())
+    savedcards.forget_card(SavedCard.objects.get())
     assert not SavedCard.objects.exists()
     assert not is_in_vault(vault, saved)
     assert ErasureCertificate.objects.count() == 1
@@ -182,7 +182,7 @@ def test_a_crash_before_the_row_is_deleted_leaves_a_row_that_can_be_removed(vaul
 
 def test_what_a_crash_cut_off_is_finished_though_another_customer_has_saved_the_card(vault, saved, shared, wire):
     Card.objects.update(status=Card.Status.ERASED)
-    services.forget_card(SavedCard.objects.get(pk=saved.pk))
+    savedcards.forget_card(SavedCard.objects.get(pk=saved.pk))
     assert not is_in_vault(vault, saved)
 
 
@@ -204,11 +204,14 @@ def test_the_page_says_that_the_vault_does_not_answer(browser, saved, wire, code
 # --- The page -------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_asks_first_and_says_what_happens(browser, vault, saved):
+def test_the_page_asks_first_and_says_what_happens(browser, vault, customer, saved):
+    assert "No order shows this card." in browser.get(page_of(saved)).text
+    make_orders(2, customer, saved.card)
+    make_order(make_user("bob"), saved.card)
     page = browser.get(page_of(saved)).text
     assert str(saved) in page
     assert "Its number is erased for good" in page
-    assert "with the brand and the last four digits" in page
+    assert "2 orders show this card. They stay as they are, with the brand and the last four digits." in page
     assert nothing_is_changed(vault, saved)
 
 

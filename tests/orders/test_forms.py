@@ -3,7 +3,8 @@ import uuid
 import pytest
 from django.http import QueryDict
 
-from orders.forms import OrderForm, PayAgainForm
+from orders.forms import NicknameForm, OrderForm, PayAgainForm
+from orders.models import SavedCard
 from tests.cards import NUMBERS
 from tests.factories import last_month, make_saved_card, make_user, next_year
 
@@ -58,6 +59,12 @@ def test_a_filled_form_says_what_to_place(customer, canary):
         pytest.param("expires", "", "Enter the expiry date on the card.", id="no expiry"),
         pytest.param("expires", "13/30", "Enter the expiry date as month and year, like 08/29.", id="month 13"),
         pytest.param("expires", "01/20", "This card has expired.", id="expired"),
+        pytest.param("name", " ", "Say what you order, in a few words.", id="no name"),
+        pytest.param("amount", "", "Enter the amount that you pay.", id="no amount"),
+        pytest.param("amount", "ten", "Enter the amount in digits, such as 24.90.", id="no number"),
+        pytest.param("amount", "0", "An amount is greater than zero.", id="nothing"),
+        pytest.param("amount", "-5", "An amount is greater than zero.", id="less than nothing"),
+        pytest.param("amount", "0.001", "An amount has two decimal places at most.", id="three places"),
         pytest.param("currency", "XXX", "Choose one of these currencies.", id="currency"),
         pytest.param("payment", "tok", "Choose one of your cards.", id="payment"),
     ],
@@ -100,6 +107,37 @@ def test_good_saved_cards_are_offered_and_expired_and_foreign_ones_are_not(custo
     make_saved_card(make_user("bob"), canary("foreign"), next_year())
     assert [value for value, _ in OrderForm(customer)["payment"].field.choices] == [good.token.text, "new"]
     assert [value for value, _ in PayAgainForm(customer)["payment"].field.choices] == [good.token.text]
+
+
+def test_the_default_is_offered_first_and_chosen(customer, canary):
+    default, newest = make_saved_card(customer, canary("default")), make_saved_card(customer, canary("newest"))
+    SavedCard.objects.filter(pk=default.pk).update(default_of=customer)
+    for form in (OrderForm(customer), PayAgainForm(customer)):
+        assert [value for value, _ in form["payment"].field.choices][:2] == [default.token.text, newest.token.text]
+        assert form["payment"].value() == default.token.text
+
+
+def test_a_default_that_is_over_is_not_chosen(customer, canary):
+    default = make_saved_card(customer, canary("default"), last_month())
+    SavedCard.objects.filter(pk=default.pk).update(default_of=customer)
+    good = make_saved_card(customer, canary("good"))
+    assert OrderForm(customer)["payment"].value() == good.token.text
+
+
+def test_the_choice_of_a_card_stays_when_something_else_is_wrong(customer, canary):
+    make_saved_card(customer, canary("first"))
+    second = make_saved_card(customer, canary("second"))
+    form = OrderForm(customer, filled(payment=second.token.text, amount="", save_card=None))
+    assert form.errors.keys() == {"amount"}
+    assert form["payment"].value() == second.token.text
+    assert not form["save_card"].value()
+
+
+@pytest.mark.parametrize("typed", [NUMBERS["visa"][0], MISTYPED, MISTYPED[:10]])
+def test_digits_that_were_refused_as_a_name_are_not_shown_again(typed):
+    form = NicknameForm({"nickname": f"my {typed}"})
+    assert form.errors.keys() == {"nickname"}
+    assert typed not in str(form)
 
 
 def test_what_stands_in_the_fields_of_a_card_not_chosen_does_not_matter(customer, canary):

@@ -4,7 +4,7 @@ import pytest
 from django import forms
 
 from vault.exceptions import PANProblem
-from vault.forms import ExpiryFormField, PANFormField
+from vault.forms import PAN_MESSAGES, ExpiryFormField, PANFormField
 from vault.pan import PAN
 from vault.validators import NoPANValidator, validate_no_pan
 
@@ -28,6 +28,21 @@ def test_errors_are_constants_and_nothing_is_shown_again(text, problem):
     form = CardForm({"card": text, "expires": "99/99"})
     assert form.errors["card"] == [PANProblem[problem].message]
     assert 'value="' not in str(form["card"]) + str(form["expires"])
+
+
+def test_what_is_wrong_is_said_in_the_words_of_the_vault():
+    assert {problem: problem.message for problem in PANProblem} == PAN_MESSAGES
+
+
+def test_the_fields_are_made_for_a_card():
+    form = CardForm()
+    number, expires = str(form["card"]), str(form["expires"])
+    assert 'autocomplete="cc-number"' in number
+    assert 'autocomplete="cc-exp"' in expires
+    for field in (number, expires):
+        for attribute in ('inputmode="numeric"', 'spellcheck="false"', 'autocorrect="off"'):
+            assert attribute in field
+    assert 'src="/static/vault/card-typing.js" type="module"' in str(form.media)
 
 
 @pytest.mark.parametrize(("text", "code"), [("", "required"), ("soon", "invalid"), ("01/20", "expired")])

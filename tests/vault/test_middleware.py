@@ -32,6 +32,20 @@ def test_a_page_asked_for_with_one_in_the_query_is_redirected_without_it(refuse,
     assert (response.status_code, response["Location"]) == (302, "/admin/orders/order/")
 
 
+@pytest.mark.parametrize(
+    ("query", "rest"),
+    [
+        ("q={}&status=placed&placed_from=2026-01-01", "?status=placed&placed_from=2026-01-01"),
+        ("name=Milk+jug&{}=1&q=&q=x+{}", "?name=Milk+jug"),
+        ("{}&page=2", "?page=2"),
+        ("q={}", ""),
+    ],
+)
+def test_what_else_was_asked_for_is_kept(refuse, canary, query, rest):
+    response = refuse(RequestFactory().get("/orders/?" + query.replace("{}", canary("query"))))
+    assert (response.status_code, response["Location"]) == (302, f"/orders/{rest}")
+
+
 @pytest.mark.parametrize(("method", "path"), [("post", "/orders/new/"), ("get", "/api/v1/orders/")])
 def test_everything_else_is_refused(refuse, canary, method, path):
     response = getattr(RequestFactory(), method)(f"{path}?x={canary('query')}")

@@ -91,6 +91,11 @@ def test_a_range_begins_and_ends_where_the_scheme_says(start, brand):
     assert brand_and_lengths(start.ljust(16, "0"))[0] is brand
 
 
+@pytest.mark.parametrize("start", ["", "3", "22", "222", "27", "64", "810"])
+def test_a_beginning_shorter_than_its_range_is_of_no_brand_yet(start):
+    assert brand_and_lengths(start)[0] is Brand.UNKNOWN
+
+
 @pytest.mark.parametrize("show", [str, repr, lambda pan: f"{pan:>4}", lambda pan: json.dumps(pan, default=str)])
 def test_it_shows_last_four_alone(show):
     shown = show(PAN(VISA))
