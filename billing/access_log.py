@@ -39,7 +39,8 @@ DIGITS_GIVEN: Final = "Somebody was given a right to see card numbers, or to app
 @receiver(user_logged_in)
 def record_session(request: HttpRequest, user: User, **_: Any) -> None:
     """Raises `AuditUnavailable`, and then nobody is signed in."""
-    methods = [each["method"] for each in get_authentication_records(request, user)]
+    records = get_authentication_records(request, user)
+    methods = ["passkey" if each.get("passwordless") else each["method"] for each in records]
     try:
         record("session.start", actor=user, subject=f"user:{user.pk}", methods=methods)
     except AuditUnavailable:

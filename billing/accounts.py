@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from ipaddress import ip_address
+from smtplib import SMTPException
 from typing import Any, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -13,6 +15,7 @@ from allauth.account.forms import (
     AddEmailForm as AllauthAddEmailForm,
     ChangePasswordForm as AllauthChangePasswordForm,
     LoginForm as AllauthLoginForm,
+    ResetPasswordForm as AllauthResetPasswordForm,
 )
 from allauth.account.internal.userkit import filter_users_by_email
 from allauth.mfa.models import Authenticator
@@ -32,7 +35,10 @@ from billing import lockout
 from billing.second_factor import has_second_factor, reauthentication_page, used_at
 from vault.exceptions import AccessDenied, Refusal
 from vault.middleware import RequestOrigin
+from vault.redaction import redact
 from vault.validators import validate_no_pan
+
+_logger: Final = logging.getLogger(__name__)
 
 SET_UP: Final = gettext_noop(
     "Set up a second factor first: an authenticator app or a security key. Staff pages need one."
@@ -87,6 +93,17 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def reauthenticate(self, user: Any, password: str) -> bool:
         """True for the password of the user who is signed in. Raises as `authenticate` does, and counts with it."""
         return is_password_of(user, password, where="reauthentication")
+
+    def send_notification_mail(self, *args: Any, **options: Any) -> None:
+        """Raises nothing: what this mail is about has happened, and a mail server that is away does not undo it."""
+        try:
+            super().send_notification_mail(*args, **options)
+        except (OSError, SMTPException):
+            _logger.exception("A mail about a change of an account could not be sent.")
+
+    def get_http_user_agent(self, request: HttpRequest) -> str:
+        """For mails. Without what could be a card number: the program at the other end writes this text."""
+        return redact(str(super().get_http_user_agent(request)))
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
         """What the user shows again: the second factor if they have one, and then not the password; else the password.
@@ -165,6 +182,17 @@ class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc]
         if any(user.pk != self.user.pk for user in filter_users_by_email(address)):
             raise adapter.validation_error("email_taken")
         return str(super().clean_email())
+
+
+class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]
+    """Gives no password to an account that has none, as service accounts: they do not sign in to pages."""
+
+    users: list[Any]
+
+    def clean_email(self) -> str:
+        email = str(super().clean_email())
+        self.users = [user for user in self.users if user.has_usable_password()]
+        return email
 
 
 class ChangePasswordForm(AllauthChangePasswordForm):  # type: ignore[misc]

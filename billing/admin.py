@@ -15,9 +15,11 @@ from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin, UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.text import format_lazy
 from django.utils.translation import gettext, gettext_lazy as _
 from knox.models import AuthToken
 
@@ -48,11 +50,22 @@ def _joined(user: User) -> str:
     return ", ".join(networks_of(user)) or gettext("any")
 
 
+class _PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # no parameters when it runs
+    """Django's own, whose help was put together in English before anybody was there to read it."""
+
+    usable_password_help_text = format_lazy(  # type: ignore[assignment]
+        '{}<ul id="id_unusable_warning" class="messagelist"><li class="warning">{}</li></ul>',
+        DjangoUserAdmin.add_form.usable_password_help_text,
+        _("If disabled, the current password for this user will be lost."),
+    )
+
+
 _STANDING: Final = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
 
 
 @admin.register(User)
 class UserAdmin(_NamesWithoutPAN, RefusePANSearchMixin, DjangoUserAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+    change_password_form = _PasswordForm
     # When somebody came is what happened, and nobody types it in.
     readonly_fields = ("api_networks", "last_login", "date_joined")
 

@@ -1,11 +1,16 @@
-"""What is answered where no view answers: pages for people, problem details for the API."""
+"""What is answered where no view answers: pages for people, problem details for the API.
+
+A page of an error asks for nothing that may be what is broken: it has the navigation if the user was looked up before.
+"""
 
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views import defaults
+from django.template.loader import render_to_string
+from django.utils.cache import add_never_cache_headers
 
 from vault.audit import current_origin
 from vault.problems import CONTENT_TYPE, body_of, kind_of
@@ -14,19 +19,50 @@ _SLASH = "There is no such thing. Addresses of the API end with a slash."
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _problem(request, HTTPStatus.BAD_REQUEST) or defaults.bad_request(request, exception)
+    return _answer(request, HTTPStatus.BAD_REQUEST, "400.html")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _problem(request, HTTPStatus.FORBIDDEN) or defaults.permission_denied(request, exception)
+    return _answer(request, HTTPStatus.FORBIDDEN, "403.html")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """For a form whose token is missing or too old. The reason is for developers, who find it in the log."""
+    return _answer(request, HTTPStatus.FORBIDDEN, "403_csrf.html")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _problem(request, HTTPStatus.NOT_FOUND) or defaults.page_not_found(request, exception)
+    return _answer(request, HTTPStatus.NOT_FOUND, "404.html")
+
+
+def too_many_requests(request: HttpRequest) -> HttpResponse:
+    """For allauth, whose limits are about a minute."""
+    answer = _answer(request, HTTPStatus.TOO_MANY_REQUESTS, "429.html")
+    answer["Retry-After"] = "60"
+    return answer
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return _problem(request, HTTPStatus.INTERNAL_SERVER_ERROR) or defaults.server_error(request)
+    """The page without the request: whatever a context processor would ask for may be what failed."""
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return _problem(request, status) or _page("500.html", status)
+
+
+def known_user(request: HttpRequest) -> dict[str, Any]:
+    """Say to templates whether the user is known already: then asking for them is no query."""
+    return {"is_user_known": hasattr(request, "_cached_user")}
+
+
+def _answer(request: HttpRequest, status: HTTPStatus, template: str) -> HttpResponse:
+    return _problem(request, status) or _page(template, status, request)
+
+
+def _page(template: str, status: HTTPStatus, request: HttpRequest | None = None) -> HttpResponse:
+    text = render_to_string(template, {"request_id": current_origin().request_id}, request)
+    answer = HttpResponse(text, status=status)
+    # It may name who is signed in.
+    add_never_cache_headers(answer)
+    return answer
 
 
 def _problem(request: HttpRequest, status: HTTPStatus) -> HttpResponse | None:

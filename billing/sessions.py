@@ -13,6 +13,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.db.models.signals import post_delete, pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.utils import timezone
 from knox.models import get_token_model
 
 from billing.second_factor import FACTORS
@@ -40,9 +41,10 @@ def is_idle(request: HttpRequest) -> bool:
 
 
 def touch(request: HttpRequest) -> None:
-    """Note that the session is in use, once a minute."""
+    """Note that the session is in use, once a minute, here and in the list that its user sees."""
     if time.time() - request.session.get(_SEEN, 0) >= _TICK:
         request.session[_SEEN] = int(time.time())
+        UserSession.objects.filter(session_key=request.session.session_key).update(last_seen_at=timezone.now())
 
 
 def remember(request: HttpRequest) -> None:

@@ -8,11 +8,12 @@ from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from billing import api_pages, filters, health, languages
+from billing import account_pages, api_pages, codes, filters, health, languages
 
 handler400 = "billing.errors.bad_request"
 handler403 = "billing.errors.permission_denied"
 handler404 = "billing.errors.not_found"
+handler429 = "billing.errors.too_many_requests"  # allauth's own
 handler500 = "billing.errors.server_error"
 
 
@@ -33,7 +34,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 
 if {"web", "admin"} & set(settings.SURFACES):
-    urlpatterns.append(_uncached(path("accounts/", include("allauth.urls"))))
+    accounts: list[URLPattern | URLResolver] = [
+        path("", account_pages.start, name="account_start"),
+        # In front of allauth's own, which they call.
+        path("confirm-email/", codes.confirm_address, name="account_email_verification_sent"),
+        path("password/reset/confirm/", codes.confirm_reset, name="account_confirm_password_reset_code"),
+        path("password/reset/complete/", codes.complete_reset, name="account_complete_password_reset"),
+        path("", include("allauth.urls")),
+    ]
+    urlpatterns.append(_uncached(path("accounts/", include(accounts))))
     urlpatterns.append(path("language/", languages.choose, name="set_language"))
 
 if "web" in settings.SURFACES:

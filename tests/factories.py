@@ -4,6 +4,7 @@ import time
 from datetime import date, timedelta
 from decimal import Decimal
 
+from allauth.account.models import EmailAddress
 from allauth.mfa.totp.internal import auth as totp
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
@@ -18,10 +19,12 @@ from vault.pan import PAN
 CONTENT = {"name": "Milk jug", "description": "Half a liter", "amount": Decimal("24.90"), "currency": "EUR"}
 
 
-def make_user(name="ada", *rights, **fields) -> User:
+def make_user(name="ada", *rights, is_verified=True, **fields) -> User:
     """A user with the given rights, such as `orders.view_order`, who had them before: nothing is recorded of that."""
     is_superuser = fields.pop("is_superuser", False)
     user = User.objects.create_user(name, f"{name}@example.com", **fields)
+    if is_verified:
+        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     for right in rights:
         app_label, codename = right.split(".")
         permission = Permission.objects.get(content_type__app_label=app_label, codename=codename)

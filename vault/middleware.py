@@ -19,7 +19,6 @@ from vault import problems
 from vault.audit import acting_for, current_origin
 from vault.exceptions import AuditUnavailable, VaultError, VaultSealed, VaultUnavailable
 from vault.redaction import contains_pan
-from vault.sentences import sentence_of
 
 _Next = Callable[[HttpRequest], HttpResponse]
 
@@ -27,6 +26,7 @@ _HINT = _("A card number does not belong in an address or a search. Search by th
 # As the API says it of the same.
 _IN_ADDRESS = gettext_noop("A card number does not belong in an address. It was not processed.")
 _PLAIN_HTTP = "Use https. What was sent over plain HTTP was not processed, and others may have read it."
+_RETRY_AFTER_SECONDS = "5"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _API = "/api/"
 
@@ -137,7 +137,7 @@ def _without_pan(query: str) -> str:
 class UnavailableMiddleware:
     """Answers 503, with a constant sentence, where a page needs the vault or the audit log and does not have it.
 
-    The page is the project's 503.html, with `sentence` in its context, or the vault's own.
+    The page is the project's 503.html, with `sentence` and `request_id` in its context, or the vault's own.
     """
 
     def __init__(self, get_response: _Next) -> None:
@@ -155,6 +155,18 @@ class UnavailableMiddleware:
 def unavailable(request: HttpRequest, error: VaultError) -> HttpResponse:
     """The page that `UnavailableMiddleware` answers with; other middleware, which it does not see into, uses it too."""
     template = select_template(["503.html", "vault/503.html"])
-    answer = HttpResponse(template.render({"sentence": sentence_of(error)}, request), status=503)
+    context = {"sentence": _sentence_about(error), "request_id": current_origin().request_id}
+    answer = HttpResponse(template.render(context, request), status=503)
+    if isinstance(error, VaultUnavailable):
+        answer["Retry-After"] = _RETRY_AFTER_SECONDS
     add_never_cache_headers(answer)
     return answer
+
+
+def _sentence_about(error: VaultError) -> str:
+    """What whoever asked for the page can make of it, in their language. Which part failed is in the log."""
+    if isinstance(error, AuditUnavailable):
+        return str(_("What happens to cards is written to a log, and the log cannot be written at the moment."))
+    if isinstance(error, VaultUnavailable):
+        return str(_("The place where card numbers are kept does not answer this very moment."))
+    return str(_("The place where card numbers are kept cannot be opened at the moment."))

@@ -54,6 +54,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "billing.sign_out.SignOutMiddleware",
     "billing.middleware.InterruptionMiddleware",
     "billing.middleware.IdleMiddleware",
     "billing.middleware.SecondFactorMiddleware",
@@ -76,6 +77,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "billing.errors.known_user",
             ],
         },
     },
@@ -183,6 +185,8 @@ VAULT = {
     "ALARM_EMAILS": env.list("VAULT_ALARM_EMAILS", default=[]),
 }
 
+# Whom mail comes from.
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="Billing <billing@localhost>")
 # How many seconds a mail server may take: requests wait for it, and in an emergency it may be what is broken.
 EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=5)
 
@@ -221,10 +225,22 @@ ACCOUNT_FORMS = {
     "login": "billing.accounts.LoginForm",
     "add_email": "billing.accounts.AddEmailForm",
     "change_password": "billing.accounts.ChangePasswordForm",
+    "reset_password": "billing.accounts.ResetPasswordForm",
 }
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "optional"
+# Nobody is let in who cannot read the mail of the address; so a sign-up need not say whether somebody has it already.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+# Codes and no links: a secret in an address would stand in logs, histories and referrers, and scanners of mail open it.
+# A code is good in the browser alone that asked for it.
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
+ACCOUNT_PASSWORD_RESET_BY_CODE_ENABLED = True
+# Mail may take a few minutes. Shorter than allauth's LOGIN_TIMEOUT: what ends first is the code, and that is explained.
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT = 10 * 60
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+# Whoever did not change the password or a second factor learns that somebody did.
+ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = False
 # The failures of an account are counted in `billing.lockout`; these are about addresses, where many may sit behind one.
@@ -236,10 +252,13 @@ MFA_FORMS = {
     "reauthenticate": "billing.second_factor.ReauthenticateForm",
     "authenticate_webauthn": "billing.second_factor.AuthenticateWebAuthnForm",
     "reauthenticate_webauthn": "billing.second_factor.ReauthenticateWebAuthnForm",
+    "login_webauthn": "billing.passkeys.LoginWebAuthnForm",
     "add_webauthn": "billing.second_factor.AddWebAuthnForm",
     "edit_webauthn": "billing.second_factor.EditWebAuthnForm",
 }
 MFA_TOTP_ISSUER = "Billing"
+# `billing.passkeys` refuses a key that did not ask for a PIN, a finger or a face.
+MFA_PASSKEY_LOGIN_ENABLED = True
 # Whether staff need a second factor for the admin and before a reveal (PCI DSS 8.4).
 STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=True)
 # After how many seconds without a request the session of staff ends (PCI DSS 8.2.8).
@@ -256,6 +275,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "billing.errors.csrf_failure"
 
 # --- API -----------------------------------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True
 STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=False)
 WEBHOOKS_HTTP_ON_LOOPBACK = True
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+EMAIL_BACKEND = "billing.mail.TerminalBackend"
 VAULT |= {
     "BACKEND": "embedded",
     "EMBEDDED_ALLOWED": True,

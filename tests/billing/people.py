@@ -1,6 +1,9 @@
 """People who sign in, and what the audit log says of it."""
 
+import re
+
 from django.contrib.auth.models import User
+from django.core import mail
 from django.test import Client
 
 from tests.factories import code_of, make_user
@@ -25,6 +28,12 @@ def sign_in(user: User, secret: str = "", **defaults) -> Client:
         client.post("/accounts/2fa/authenticate/", {"code": code_of(secret)})
     assert client.session["_auth_user_id"] == str(user.pk)
     return client
+
+
+def sent_code() -> str:
+    """The code in the last mail."""
+    (code,) = re.findall(r"^[A-Z]{4}-[A-Z]{4}$", mail.outbox[-1].body, re.MULTILINE)
+    return code
 
 
 def outcomes(operation: str, **filters) -> list[str]:

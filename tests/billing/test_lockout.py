@@ -17,7 +17,7 @@ from django.test import Client
 from django.utils import timezone
 
 from billing import lockout
-from tests.billing.people import PASSWORD, events, make_staff, outcomes, post_password, sign_in
+from tests.billing.people import PASSWORD, events, make_staff, outcomes, post_password, sent_code, sign_in
 from tests.factories import code_of, make_authenticator, make_user
 from vault.audit import events as module
 from vault.exceptions import AuditUnavailable
@@ -150,13 +150,15 @@ def test_who_claims_an_address_does_not_reset_the_count_of_its_owner():
 
 
 def test_who_signs_in_with_the_address_of_another_lifts_their_own_count_alone():
-    user, other = make_user(password=PASSWORD), make_user("eve", password="eve's own password")
+    user, other = make_user(password=PASSWORD, is_verified=False), make_user("eve", password="eve's own password")
     claim(other, user)
     for _ in range(2):
         fail(user, 4)
         client = Client()
-        post_password(client, user, "eve's own password")
-        assert client.session["_auth_user_id"] == str(other.pk)
+        # It goes on with a code to the address, which is not hers.
+        assert post_password(client, user, "eve's own password").url == "/accounts/confirm-email/"
+        assert not is_signed_in(client)
+        assert outcomes("sign_in", subject=lockout.subject_of_account(other.pk))[-1] == "done"
     # Ten times it was not the owner's password.
     assert outcomes("sign_in", subject=lockout.subject_of_account(user.pk)) == ["intent", "failed"] * 10
     assert lockout.SENTENCE in post_password(Client(), user).text
@@ -174,7 +176,6 @@ def test_one_that_is_locked_refuses_all_who_share_the_address():
 
 def test_who_verified_the_address_is_the_only_one_meant():
     user, other = make_user(password=PASSWORD), make_user("eve", password=PASSWORD)
-    claim(user, user, verified=True)
     claim(other, user)
     fail(user, 10)
     assert is_signed_in(sign_in(other))
@@ -183,7 +184,7 @@ def test_who_verified_the_address_is_the_only_one_meant():
 
 @pytest.mark.parametrize("verified", [True, False, None], ids=["verified", "unverified", "without a row"])
 def test_nobody_adds_the_address_of_another(verified):
-    user, other = make_user(password=PASSWORD), make_user("eve", password=PASSWORD)
+    user, other = make_user(password=PASSWORD, is_verified=False), make_user("eve", password=PASSWORD)
     if verified is not None:
         claim(user, user, verified=verified)
     page = sign_in(other).post("/accounts/email/", {"action_add": "", "email": user.email.upper()})
@@ -191,10 +192,13 @@ def test_nobody_adds_the_address_of_another(verified):
     assert not EmailAddress.objects.filter(user=other, email=user.email).exists()
 
 
-def test_a_new_address_is_added():
+def test_a_new_address_is_added_when_it_is_verified():
     user = make_user(password=PASSWORD)
-    sign_in(user).post("/accounts/email/", {"action_add": "", "email": "new@example.com"})
-    assert EmailAddress.objects.filter(user=user, email="new@example.com").exists()
+    client = sign_in(user)
+    client.post("/accounts/email/", {"action_add": "", "email": "new@example.com"})
+    assert not EmailAddress.objects.filter(user=user, email="new@example.com").exists()
+    client.post("/accounts/confirm-email/", {"code": sent_code()})
+    assert EmailAddress.objects.filter(user=user, email="new@example.com", verified=True).exists()
 
 
 def test_the_password_asked_for_in_a_session_is_counted_with_the_rest():

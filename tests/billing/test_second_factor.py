@@ -281,7 +281,7 @@ def test_security_keys_are_offered_without_inline_scripts():
     staff = make_staff()
     client = sign_in(staff)
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})
-    assert "Security Keys" in client.get("/accounts/2fa/").text
+    assert "security keys" in client.get("/accounts/2fa/").text
     for address in ("/accounts/2fa/webauthn/add/", "/accounts/2fa/webauthn/"):
         assert client.get(address).status_code == 200
     page = client.get("/accounts/2fa/webauthn/add/").text

@@ -88,11 +88,27 @@ def test_it_is_never_longer_than_15_minutes(order, wait, first):
 def test_a_session_is_written_once_a_minute(order, wait):
     client = sign_in(make_staff("sam", *RIGHTS))
     client.get(ORDERS)
-    for seconds, expected in ((0, 0), (30, 0), (31, 1), (1, 0)):
+    # The session, and the list in which its user sees it.
+    for seconds, expected in ((0, 0), (30, 0), (31, 2), (1, 0)):
         wait(seconds)
         with CaptureQueriesContext(connection) as queries:
             client.get(ORDERS)
         assert len([each for each in queries if "UPDATE" in each["sql"] and "session" in each["sql"]]) == expected
+
+
+def test_people_see_when_each_of_their_sessions_was_last_in_use(wait):
+    customer = make_user(password=PASSWORD)
+    client, other = sign_in(customer, headers={"User-Agent": "Firefox/1 Linux"}), sign_in(customer)
+    begun = UserSession.objects.get(user_agent="").last_seen_at
+    wait(61)
+    other.get("/orders/")
+    assert UserSession.objects.get(user_agent="").last_seen_at > begun
+    page = client.get("/accounts/sessions/").text
+    assert page.count("Firefox on Linux") == page.count("This browser") == 1
+    assert "An unknown program" in page
+    client.post("/accounts/sessions/")
+    assert client.get("/orders/").status_code == 200
+    assert other.get("/orders/").status_code == 302
 
 
 def test_a_session_of_which_nobody_knows_how_old_it_is_is_over(order):

@@ -140,3 +140,12 @@ def test_it_takes_the_right_to_change_orders_and_a_post(orders):
     assert clerk.get(CANCEL).status_code == 405
     assert cancelled() == 0
     assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("address", [ORDERS, CANCEL])
+def test_a_card_number_among_the_chosen_is_no_key(client, canary, django_assert_max_num_queries, address):
+    digits = canary("key")
+    with django_assert_max_num_queries(20) as queries:
+        answer = client.post(address, {"action": "export_chosen", "_selected_action": [digits], "order": [digits]})
+    assert answer.status_code == 302
+    assert not any(digits in each["sql"] for each in queries.captured_queries)

@@ -29,7 +29,6 @@ WELL = "All is well."
 def customer():
     """Somebody with nothing left to do but order."""
     user = make_user()
-    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     make_authenticator(user)
     return user
 
@@ -128,7 +127,7 @@ def test_a_second_factor_is_asked_for_until_there_is_one(client, canary):
 
 
 def test_of_all_that_is_to_be_done_the_three_most_urgent_are_said(client, canary):
-    bob = make_user("bob")
+    bob = make_user("bob", is_verified=False)
     EmailAddress.objects.create(user=bob, email=bob.email, verified=False, primary=True)
     make_saved_card(bob, canary("soon"), soon())
     assert urgencies(bob, has_orders=False) == [EMAIL, EXPIRES, FIRST]

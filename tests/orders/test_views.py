@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from orders.models import Order, SavedCard
+from tests.billing.people import sent_code
 from tests.cards import NUMBERS
 from tests.factories import last_month, make_card, make_order, make_orders, make_saved_card, make_user, next_year
 from tests.orders.test_forms import MISTYPED, filled
@@ -44,6 +45,7 @@ def nothing_is_stored(wire) -> bool:
 def test_a_customer_signs_up_orders_pays_again_and_staff_find_both(client, admin_client):
     account = {"email": "eve@example.com", "password1": "correct horse battery", "password2": "correct horse battery"}
     assert client.post("/accounts/signup/", account).status_code == 302
+    client.post("/accounts/confirm-email/", {"code": sent_code()})
 
     placed = client.post(NEW, filled(number=NUMBERS["visa"][0], name="First"), follow=True)
     assert "Your order is placed." in placed.text

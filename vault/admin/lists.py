@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -21,13 +22,16 @@ _NUMBER: Final = re.compile("[0-9]{1,18}")
 
 
 class RefusePANSearchMixin:
-    """Keeps a card number in the search box, or in any other parameter of a list, out of SQL and out of the page.
+    """Keeps a card number in the search box, in any other parameter of a list, or among the rows that are chosen there,
+    out of SQL and out of the page.
 
     `RefusePANInURLMiddleware` refuses it earlier; a project that installs the vault without it is covered by this.
     """
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if any(contains_pan(text) for key, values in request.GET.lists() for text in (key, *values)):
+        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        asked = (text for key, values in request.GET.lists() for text in (key, *values))
+        if any(map(contains_pan, (*asked, *chosen))):
             messages.error(request, _("Card numbers cannot be searched for. Search by the last four digits."))
             return HttpResponseRedirect(escape_leading_slashes(request.path))
         response: HttpResponse = super().changelist_view(request, extra_context)  # type: ignore[misc]

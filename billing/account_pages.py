@@ -1,0 +1,27 @@
+"""The page with which an account begins: what there is, and where it is changed."""
+
+from __future__ import annotations
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+
+@require_safe
+@login_required
+def start(request: HttpRequest) -> HttpResponse:
+    """How somebody signs in, and where they are signed in."""
+    user = request.user
+    kinds = list(Authenticator.objects.filter(user_id=user.pk).values_list("type", flat=True))
+    context = {
+        "addresses": list(EmailAddress.objects.filter(user_id=user.pk).order_by("-primary", "email")),
+        "has_app": Authenticator.Type.TOTP in kinds,
+        "keys": kinds.count(Authenticator.Type.WEBAUTHN),
+        "has_recovery_codes": Authenticator.Type.RECOVERY_CODES in kinds,
+        "sessions": UserSession.objects.filter(user_id=user.pk).count(),
+    }
+    return render(request, "account/start.html", context)
