@@ -24,6 +24,8 @@ _FIELDS: Final[dict[str, dict[str, Promise]]] = {
 }
 #: What Django's admin says and its own German lacks: where it stands here, our catalog has it.
 SENTENCES: Final = (
+    gettext_noop("Reset password"),
+    gettext_noop("Set password"),
     gettext_noop(
         "Whether the user will be able to authenticate using a password or not. If disabled, they may still be able "
         "to authenticate using other backends, such as Single Sign-On or LDAP."

@@ -150,7 +150,8 @@ def test_no_message_is_made_where_nobody_finds_it():
 # None of these is a German word.
 _ENGLISH = re.compile(
     r"(?<![\w./_-])(the|and|of|your|with|this|these|are|have|has|from|to|is|by|it|not|no|or|for|you|we|"
-    r"orders?|cards?|sign|save|placed|changed?|deleted?|added|select|user|users)(?![\w./_-]|:\d)",
+    r"orders?|cards?|sign|save|placed|changed?|deleted?|added|select|users?|password|reset|choose|remove|view|add|edit|"
+    r"delete|show|back|when|date|time|sent)(?![\w./_-]|:\d)",
     re.IGNORECASE,
 )
 # What people, programs or the law wrote, and what is there to be copied as it stands.
