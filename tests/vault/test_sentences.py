@@ -4,6 +4,7 @@ import inspect
 
 import pytest
 from django.core import mail
+from django.core.management import CommandError, call_command
 from django.utils import translation
 
 from tests.factories import client_of, make_card, make_user
@@ -108,3 +109,10 @@ def test_the_api_refuses_in_english(canary):
     )
     assert answer.status_code == 403
     assert answer.json()["title"] == "This actor may not read card numbers for this purpose."
+
+
+@pytest.mark.django_db
+def test_a_command_refuses_in_english():
+    """Even in a process that speaks German to somebody else."""
+    with translation.override("de"), pytest.raises(CommandError, match=r"^The text is not a card token\.$"):
+        call_command("vault_whocan", "no token")
