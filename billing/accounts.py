@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.forms import (
-    AddEmailForm as AllauthAddEmailForm,
     ChangePasswordForm as AllauthChangePasswordForm,
     LoginForm as AllauthLoginForm,
     ResetPasswordForm as AllauthResetPasswordForm,
+    SignupForm as AllauthSignupForm,
 )
 from allauth.account.internal.userkit import filter_users_by_email
 from allauth.mfa.models import Authenticator
@@ -23,6 +23,7 @@ from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -170,15 +171,14 @@ class LoginForm(AllauthLoginForm):  # type: ignore[misc]
         self.fields["login"].validators.insert(0, validate_no_pan)
 
 
-class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc]
-    """Refuses the address of somebody else, verified or not: a password would be tried with both accounts."""
+class SignupForm(AllauthSignupForm):  # type: ignore[misc]
+    """Takes as long for an address that has an account already: the time would say what no page says."""
 
-    def clean_email(self) -> str:
-        adapter = AccountAdapter()
-        address = adapter.clean_email(self.cleaned_data["email"].lower())
-        if any(user.pk != self.user.pk for user in filter_users_by_email(address)):
-            raise adapter.validation_error("email_taken")
-        return str(super().clean_email())
+    def try_save(self, request: HttpRequest) -> Any:
+        if self.account_already_exists:
+            # Nearly all of the time that a new account takes, as Django does it at a sign-in to none.
+            make_password(self.cleaned_data["password1"])
+        return super().try_save(request)
 
 
 class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]
