@@ -31,7 +31,7 @@ from django.shortcuts import resolve_url
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from billing import lockout
+from billing import codes, lockout
 from billing.second_factor import has_second_factor, reauthentication_page, used_at
 from vault.exceptions import AccessDenied, Refusal
 from vault.middleware import RequestOrigin
@@ -182,13 +182,21 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]
 
 
 class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]
-    """Gives no password to an account that has none, as service accounts: they do not sign in to pages."""
+    """Gives no password to an account that has none, as service accounts: they do not sign in to pages.
+
+    A code counts for the password that it was asked for and for none that follows.
+    """
 
     users: list[Any]
 
     def clean_email(self) -> str:
         email = str(super().clean_email())
         self.users = [user for user in self.users if user.has_usable_password()]
+        return email
+
+    def save(self, request: HttpRequest, **options: Any) -> str:
+        email = str(super().save(request, **options))
+        codes.note_password(request)
         return email
 
 

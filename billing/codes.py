@@ -22,6 +22,7 @@ from django.contrib.auth.models import User
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
 
 from vault.audit import record
@@ -31,6 +32,7 @@ TOO_OLD_FOR_ADDRESS: Final = _("This code is too old. Add the address once more,
 TOO_OLD_FOR_RESET: Final = _("This code is too old. Enter your address once more, and we send you a new one.")
 
 _View = Callable[[HttpRequest], HttpResponse]
+_REPLACES: Final = "billing.replaces"
 
 
 def confirm_address(request: HttpRequest) -> HttpResponse:
@@ -53,11 +55,30 @@ def complete_reset(request: HttpRequest) -> HttpResponse:
 
 def _reset(request: HttpRequest, view: _View) -> HttpResponse:
     key = PASSWORD_RESET_VERIFICATION_SESSION_KEY
-    if not _is_too_old(request, key, app_settings.PASSWORD_RESET_BY_CODE_TIMEOUT):
+    is_too_old = _is_too_old(request, key, app_settings.PASSWORD_RESET_BY_CODE_TIMEOUT)
+    if not is_too_old and _is_about_password_of_now(request.session.get(key, {})):
         return view(request)
     del request.session[key]
     messages.warning(request, TOO_OLD_FOR_RESET)
     return HttpResponseRedirect(reverse("account_reset_password"))
+
+
+def note_password(request: HttpRequest) -> None:
+    """Note which password the code that was just sent is to replace."""
+    state = request.session[PASSWORD_RESET_VERIFICATION_SESSION_KEY]
+    if user := _user_of(state):
+        state[_REPLACES] = user.get_session_auth_hash()
+        request.session.modified = True
+
+
+def _is_about_password_of_now(state: dict[str, Any]) -> bool:
+    """False once the password is another: whoever read a code before its owner did takes no account over with it."""
+    user = _user_of(state)
+    return user is None or constant_time_compare(state.get(_REPLACES, ""), user.get_session_auth_hash())
+
+
+def _user_of(state: dict[str, Any]) -> User | None:
+    return User.objects.filter(pk=state["user_id"]).first() if "user_id" in state else None
 
 
 def _is_too_old(request: HttpRequest, key: str, seconds: float) -> bool:
