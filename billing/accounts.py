@@ -18,6 +18,7 @@ from allauth.account.forms import (
     SignupForm as AllauthSignupForm,
 )
 from allauth.account.internal.userkit import filter_users_by_email
+from allauth.core import context
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
@@ -102,6 +103,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def get_http_user_agent(self, request: HttpRequest) -> str:
         """For mails. Without what could be a card number: the program at the other end writes this text."""
         return redact(str(super().get_http_user_agent(request)))
+
+    def is_reauthentication_required(self, *, app: str, **options: Any) -> bool:
+        """Before addresses change, by whoever has not just shown who they are, be it at the sign-in.
+
+        An address is what resets a password later: whoever finds a browser open adds none.
+        """
+        if app != "allauth.account":
+            return bool(super().is_reauthentication_required(app=app, **options))
+        request = context.request
+        return not _was_just_shown(request, "mfa" if has_second_factor(request.user) else "password")
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
         """What the user shows again: the second factor if they have one, and then not the password; else the password.

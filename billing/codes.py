@@ -19,6 +19,7 @@ from allauth.account.signals import (
 from allauth.account.views import complete_password_reset, confirm_password_reset_code, email_verification_sent
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -98,6 +99,12 @@ def record_wrong_code_for_address(user: User, **_: Any) -> None:
 def record_verification(email_address: EmailAddress, **_: Any) -> None:
     """Whose an address is decides who can sign in with it, and who can reset the password."""
     record("email.verify", subject=f"user:{email_address.user_id}")
+
+
+@receiver(post_delete, sender=EmailAddress)
+def record_removal(instance: EmailAddress, **_: Any) -> None:
+    """Within the transaction of the deletion, which is undone if this raises."""
+    record("email.remove", subject=f"user:{instance.user_id}")
 
 
 @receiver(password_reset_code_rejected)
