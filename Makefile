@@ -6,7 +6,7 @@
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## set up and serve on http://127.0.0.1:8000 (PORT, DATA_DIR, DEMO_PASSWORD)
+run: ## set up and serve on http://localhost:8000 (PORT, DATA_DIR, DEMO_PASSWORD)
 	@deploy/setup/run.sh
 
 token: ## print a new API token for the demo that `make run` serves (DATA_DIR)

@@ -223,9 +223,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCOUNT_ADAPTER = "billing.accounts.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "billing.accounts.LoginForm",
-    "add_email": "billing.accounts.AddEmailForm",
     "change_password": "billing.accounts.ChangePasswordForm",
     "reset_password": "billing.accounts.ResetPasswordForm",
+    "signup": "billing.accounts.SignupForm",
 }
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
