@@ -15,7 +15,7 @@ from orders import savedcards
 from orders.exceptions import CardExpired, CardNotAvailable
 from orders.forms import NicknameForm
 from orders.models import Order, SavedCard
-from orders.views import PAGE_SIZE, CustomerRequest, customer_page, posted, with_retry
+from orders.views import PAGE_SIZE, CustomerRequest, borders_of, customer_page, posted, with_retry
 from vault.exceptions import CardErased, VaultError, VaultUnavailable
 from vault.sentences import sentence_of
 
@@ -42,13 +42,8 @@ def card_detail(request: CustomerRequest, token: str) -> HttpResponse:
             return redirect("orders:cards")
         messages.success(request, _("The name is saved."))
         return redirect("orders:card", token)
-    paid = Order.objects.for_customer(request.user).paid_with(card.token).with_card_state()
-    borders = {
-        side: get_object_or_404(paid, public_id=request.GET[side])
-        for side in ("before", "after")
-        if side in request.GET
-    }
-    page = paid.page(size=PAGE_SIZE, **borders)
+    paid = Order.objects.for_customer(request.user).paid_with(card.token)
+    page = paid.with_card_state().page(size=PAGE_SIZE, **borders_of(request, paid))
     return render(request, "orders/card.html", {"card": card, "form": form, "page": page})
 
 

@@ -67,9 +67,7 @@ def overview(request: CustomerRequest) -> HttpResponse:
 def order_list(request: CustomerRequest) -> HttpResponse:
     """A page of the orders that were searched for, next to the one that `before` or `after` names by its public id."""
     own = Order.objects.for_customer(request.user)
-    borders: dict[str, Any] = {
-        side: _border(own, request.GET[side]) for side in ("before", "after") if side in request.GET
-    }
+    borders = borders_of(request, own)
     search = OrderSearch(request.GET)
     page = search.found_in(own).with_card_state().page(size=PAGE_SIZE, **borders) if search.is_valid() else None
     return render(request, "orders/list.html", {"search": search, "page": page, "is_first": not borders})
@@ -137,12 +135,15 @@ def _own_order(request: CustomerRequest, public_id: str) -> Order:
     return order
 
 
-def _border(orders: OrderQuerySet, public_id: str) -> Order:
-    """Raises `Http404`. What cannot name an order is not looked for: it may be a card number."""
-    if _PUBLIC_ID.fullmatch(public_id) is None:
+def borders_of(request: HttpRequest, orders: OrderQuerySet) -> dict[str, Any]:
+    """The orders that a page of `orders` is next to, as the address names them.
+
+    Raises `Http404`. What cannot name an order is not looked for: it may be a card number.
+    """
+    named = {side: request.GET[side] for side in ("before", "after") if side in request.GET}
+    if not all(map(_PUBLIC_ID.fullmatch, named.values())):
         raise Http404
-    order: Order = get_object_or_404(orders, public_id=public_id)
-    return order
+    return {side: get_object_or_404(orders, public_id=public_id) for side, public_id in named.items()}
 
 
 def _placed(

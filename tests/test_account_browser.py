@@ -169,6 +169,17 @@ def test_the_pages_of_a_second_factor(visit, look, complaints):
     assert_nothing_was_stopped(complaints)
 
 
+def test_the_secret_of_an_app_can_be_read_to_its_end(visit):
+    page = visit()
+    sign_in(page, make_user(password=PASSWORD))
+    page.get_by_role("heading", name="Overview").wait_for()
+    page.goto("/accounts/2fa/totp/activate/")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Confirm").click()
+    secret = page.get_by_label("Authenticator secret")
+    assert secret.evaluate("field => field.scrollWidth <= field.clientWidth")
+
+
 def test_a_sign_up_with_the_code_from_the_mail(visit, look, complaints):
     page = visit()
     page.goto("/accounts/signup/")

@@ -110,7 +110,8 @@ class RefusePANInURLMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if contains_pan(request.path):
             return self._refuse(request)
-        query = request.META.get("QUERY_STRING", "")
+        # Each character of a WSGI string is a byte: digits that are not ASCII would pass for something else.
+        query = request.META.get("QUERY_STRING", "").encode("latin-1").decode(errors="replace")
         if contains_pan(unquote_plus(query)):
             if request.method == "GET" and not request.path.startswith(_API):
                 messages.error(request, _HINT, fail_silently=True)

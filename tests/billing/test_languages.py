@@ -34,6 +34,14 @@ def test_a_card_number_on_the_way_back_is_refused(client, canary):
     assert settings.LANGUAGE_COOKIE_NAME not in client.cookies
 
 
+@pytest.mark.parametrize("address", ["/orders/?before={}", "/orders/?q={}", "/{}/"])
+def test_no_page_repeats_a_card_number_of_its_address(client, settings, canary, address):
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.endswith("RefusePANInURLMiddleware")]
+    client.force_login(make_user())
+    digits = canary("address")
+    assert digits not in client.get(address.format(digits)).text
+
+
 def test_the_api_speaks_english(client):
     client.cookies[settings.LANGUAGE_COOKIE_NAME] = "de"
     for address, title in {

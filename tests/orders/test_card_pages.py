@@ -1,7 +1,9 @@
 """The pages of a customer's saved cards: what they show, whose they are, and what they ask for it."""
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from orders.models import SavedCard
@@ -80,6 +82,16 @@ def test_an_order_that_this_card_did_not_pay_is_no_border_of_a_page(browser, cus
     assert browser.get(f"{page_of(saved)}?{side}={other.public_id}").status_code == 404
 
 
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_what_is_no_order_is_no_border_and_is_not_looked_for(browser, settings, saved, canary, side):
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.endswith("RefusePANInURLMiddleware")]
+    digits = canary("border")
+    with CaptureQueriesContext(connection) as queries:
+        answer = browser.get(page_of(saved), {side: digits})
+    assert answer.status_code == 404
+    assert not any(digits in query["sql"] for query in queries)
+
+
 def test_the_page_of_a_card_costs_the_same_for_20_orders_as_for_2(
     browser, customer, saved, wire, django_assert_max_num_queries
 ):
@@ -130,6 +142,14 @@ def test_an_expired_card_is_not_offered_as_default_and_does_not_become_it(browse
     assert page_of(saved, "card_default") not in browser.get(page_of(saved)).text
     assert "This card has expired." in browser.post(page_of(saved, "card_default"), follow=True).text
     assert nothing_is_changed(saved)
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_a_card_that_is_over_is_not_called_the_one_offered_first(browser, customer, saved, default):
+    SavedCard.objects.update(expires=last_month(), default_of=customer if default else None)
+    page = browser.get(page_of(saved)).text
+    assert "A card that one cannot pay with is not offered." in page
+    assert "This card is offered first" not in page
 
 
 # --- Whose they are -------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from django.http import QueryDict
 from django.utils import translation
 
 from orders.forms import NicknameForm, OrderForm, PayAgainForm
-from orders.models import SavedCard
+from orders.models import DESCRIPTION_LENGTH, SavedCard
 from tests.cards import NUMBERS
 from tests.factories import last_month, make_saved_card, make_user, next_year
 
@@ -112,6 +112,14 @@ def test_what_was_typed_comes_back_but_for_the_card(customer):
     assert 'value="24.90"' in page
     assert MISTYPED not in page
     assert f"{next_year():%m/%y}" not in page
+
+
+def test_a_description_is_as_long_as_the_browser_lets_it_be(customer, canary):
+    lines = "\r\n".join(["x" * 9] * (DESCRIPTION_LENGTH // 10)) + "y"
+    form = OrderForm(customer, filled(number=canary("number"), description=lines))
+    assert form.is_valid(), form.errors
+    assert form.order()["description"] == lines.replace("\r\n", "\n")
+    assert not OrderForm(customer, filled(number=canary("number"), description=lines + "z")).is_valid()
 
 
 def test_the_card_fields_ask_the_browser_for_a_card(customer):

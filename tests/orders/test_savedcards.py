@@ -159,6 +159,7 @@ def test_cards_from_before_get_the_default_that_was_offered_first(customer, cana
     make_saved_card(customer, canary("old"))
     newest = make_saved_card(customer, canary("newest"), next_year())
     make_saved_card(customer, canary("expired"), last_month())
+    erase(make_saved_card(customer, canary("erased")))
     bob = make_user("bob")
     chosen = save(bob, canary("chosen"))
     make_saved_card(bob, canary("newer"))

@@ -200,6 +200,10 @@ def test_it_is_said_how_many_filters_are_on_and_how_many_orders_are_found(browse
     assert "filter" not in browser.get("/orders/?q=").text.split("<main")[1]
 
 
+def test_a_single_page_has_no_navigation_that_leads_nowhere(browser, jug):
+    assert 'aria-label="Pages"' not in browser.get("/orders/").text
+
+
 def test_a_search_without_a_match_leads_back(browser, jug):
     page = browser.get("/orders/?q=teapot").text
     assert "No order matches what you searched for." in page

@@ -140,6 +140,17 @@ def test_the_owner_of_an_order_cannot_be_chosen(browser, customer, canary):
     assert (order.customer, order.status) == (customer, Order.Status.PLACED)
 
 
+@pytest.mark.parametrize("page", ["new", "pay_again"])
+def test_the_list_of_errors_leads_somewhere_when_the_only_card_was_removed_meanwhile(browser, customer, canary, page):
+    saved = make_saved_card(customer, canary("saved"))
+    order = make_order(customer, saved.card)
+    saved.delete()
+    address = reverse(f"orders:{page}", args=[order.public_id] if page == "pay_again" else [])
+    answer = browser.post(address, filled(payment=order.card.token.text)).text
+    assert '<a href="#id_payment_0">' in answer
+    assert 'id="id_payment_0"' in answer
+
+
 def test_a_card_that_expired_since_it_was_chosen_is_refused(browser, customer, canary):
     saved = make_saved_card(customer, canary("saved"), last_month())
     page = browser.post(NEW, filled(payment=saved.token.text, number="", expires=""))

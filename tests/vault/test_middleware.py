@@ -46,6 +46,13 @@ def test_what_else_was_asked_for_is_kept(refuse, canary, query, rest):
     assert (response.status_code, response["Location"]) == (302, f"/orders/{rest}")
 
 
+def test_bytes_that_nobody_escaped_are_read_as_the_page_would_read_them(refuse, rf, canary):
+    wide = "".join(chr(ord(digit) + ord("\uff10") - ord("0")) for digit in canary("query"))
+    query = f"name=M\xf6hre&q={wide}".encode().decode("latin-1")
+    response = refuse(rf.get("/orders/", QUERY_STRING=query))
+    assert (response.status_code, response["Location"]) == (302, "/orders/?name=M%C3%B6hre")
+
+
 @pytest.mark.parametrize(("method", "path"), [("post", "/orders/new/"), ("get", "/api/v1/orders/")])
 def test_everything_else_is_refused(refuse, canary, method, path):
     response = getattr(RequestFactory(), method)(f"{path}?x={canary('query')}")
