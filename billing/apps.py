@@ -1,5 +1,7 @@
+from allauth.mfa import apps as mfa
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin
+from django.utils.translation import gettext_lazy as _
 
 
 class BillingConfig(AppConfig):
@@ -14,3 +16,16 @@ class BillingConfig(AppConfig):
 class AdminConfig(admin.AdminConfig):
     default = False
     default_site = "billing.console.AdminSite"
+
+
+class TokensConfig(AppConfig):
+    """Whose heading says what it is for, and not who wrote it."""
+
+    default = False
+    name = "knox"
+    verbose_name = _("API access")
+
+
+class FactorsConfig(mfa.MFAConfig):  # type: ignore[misc]
+    default = False
+    verbose_name = _("Second factors")

@@ -73,12 +73,9 @@ def check_page(page: Page) -> None:
     page.wait_for_load_state("networkidle")
     _EXAMINED.add(page)
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        page.evaluate(
-            "document.getAnimations().filter((each) => each instanceof CSSTransition).forEach((each) => each.finish())"
-        )
+        _show_in(page, scheme)
         found += [f"{scheme}: {each}" for each in _violations(page)]
-    page.emulate_media(color_scheme="light")
+    _show_in(page, "light")
     assert found == [], f"{page.url}\n" + "\n".join(found)
     assert page.locator("h1").count() == 1, page.url
     assert page.title(), page.url
@@ -98,6 +95,17 @@ def shoot(page: Page, name: str) -> None:
     if SCREENSHOTS:
         Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
+
+
+def _show_in(page: Page, scheme: str) -> None:
+    """Change to the light or the dark colors, and wait for none of those on the way."""
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate(
+        """async () => {
+        for (let frame = 0; frame < 2; frame++) { await new Promise(requestAnimationFrame); }
+        document.getAnimations().filter((each) => each instanceof CSSTransition).forEach((each) => each.finish());
+        }"""
+    )
 
 
 def _violations(page: Page) -> list[str]:

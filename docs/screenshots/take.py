@@ -1,6 +1,7 @@
 """Takes the pictures of the documentation, and fails if a page breaks its content security policy.
 
 Serve the demo first, then run `DEMO_PASSWORD=... python docs/screenshots/take.py http://127.0.0.1:8000 [folder]`.
+Those of docs/who-sees-what.md come from `SCREENSHOTS=docs/screenshots pytest tests/test_reveal_browser.py`.
 """
 
 import os
@@ -14,6 +15,13 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 # Mistyped on purpose: the last digit is wrong.
 MISTYPED = "4" + "1" * 13 + "12"
 WIDTHS = {"": 1280, "-narrow": 390}
+CUSTOMER = {"overview": "/", "orders": "/orders/", "cards": "/cards/", "account": "/accounts/"}
+STAFF = {
+    "console": "/admin/",
+    "admin-orders": "/admin/orders/order/",
+    "admin-cards": "/admin/vault/card/",
+    "admin-accounts": "/admin/knox/authtoken/accounts/",
+}
 
 
 def main(url: str, folder: Path) -> int:
@@ -21,29 +29,38 @@ def main(url: str, folder: Path) -> int:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         for suffix, width in WIDTHS.items():
-            customer = _signed_in(browser, url, "customer@example.com", width, complaints)
-            _shoot(customer, f"{url}/", folder / f"overview{suffix}.png")
-            _shoot(customer, f"{url}/orders/", folder / f"orders{suffix}.png")
-            _shoot(customer, f"{url}/cards/", folder / f"cards{suffix}.png")
+            customer = _signed_in(browser, url, "customer@example.com", complaints, width=width)
+            for name, path in CUSTOMER.items():
+                _shoot(customer, f"{url}{path}", folder / f"{name}{suffix}.png")
+            order = customer.goto(f"{url}/orders/") and customer.locator("tbody th a").first.get_attribute("href")
+            _shoot(customer, f"{url}{order}", folder / f"order{suffix}.png")
+            _shoot(customer, f"{url}{order}receipt/", folder / f"receipt{suffix}.png")
             _refused_order(customer, url)
             customer.screenshot(path=folder / f"new-order{suffix}.png", full_page=True)
-        staff = _signed_in(browser, url, "staff@example.com", WIDTHS[""], complaints)
-        _shoot(staff, f"{url}/admin/orders/order/", folder / "admin-orders.png")
+            staff = _signed_in(browser, url, "staff@example.com", complaints, width=width)
+            for name, path in STAFF.items():
+                _shoot(staff, f"{url}{path}", folder / f"{name}{suffix}.png")
+        dark = _signed_in(browser, url, "customer@example.com", complaints, color_scheme="dark")
+        _shoot(dark, f"{url}/", folder / "overview-dark.png")
+        german = _signed_in(browser, url, "customer@example.com", complaints, locale="de-DE")
+        _shoot(german, f"{url}/orders/", folder / "orders-german.png")
         browser.close()
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     return 1 if complaints else 0
 
 
-def _signed_in(browser: Browser, url: str, email: str, width: int, complaints: list[str]) -> Page:
-    page = browser.new_context(viewport={"width": width, "height": 800}).new_page()
+def _signed_in(
+    browser: Browser, url: str, email: str, complaints: list[str], *, width: int = WIDTHS[""], **options: str
+) -> Page:
+    page = browser.new_context(viewport={"width": width, "height": 800}, **options).new_page()
     page.on("console", lambda message: complaints.append(f"{page.url}: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
-    page.goto(f"{url}/accounts/login/")
-    page.get_by_label("Email").fill(email)
-    page.get_by_label("Password").fill(os.environ["DEMO_PASSWORD"])
-    page.locator("main button[type=submit]").click()
-    page.get_by_role("heading", name="Overview").wait_for()
+    page.goto(f"{url}/accounts/login/?next=/")
+    page.locator("[name=login]").fill(email)
+    page.locator("[name=password]").fill(os.environ["DEMO_PASSWORD"])
+    page.locator("[name=password]").press("Enter")
+    page.wait_for_url(f"{url}/")
     return page
 
 
@@ -55,7 +72,7 @@ def _refused_order(page: Page, url: str) -> None:
     page.get_by_label("Card number").fill(MISTYPED)
     page.get_by_label("Expiry date").fill("08/29")
     page.get_by_role("button", name="Place order").click()
-    page.get_by_role("alert").wait_for()
+    page.get_by_role("alert").first.wait_for()
 
 
 def _shoot(page: Page, address: str, path: Path) -> None:

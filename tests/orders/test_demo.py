@@ -124,6 +124,7 @@ def test_nobody_gets_more_rights_than_the_part_needs(demo):
             "vault.work_incident",
             "vault.view_exportrequest",
             "vault.view_key",
+            "knox.view_authtoken",
         },
         "shop-api": {
             "vault.tokenize_pan",

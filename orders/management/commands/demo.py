@@ -79,6 +79,8 @@ class Command(BaseCommand):
             customer = _person("customer", "customer@example.com")
             staff = _person("staff", "staff@example.com", is_staff=True)
             staff.groups.set(Group.objects.filter(name__in=STAFF_GROUPS))
+            # Tokens of the API are nobody's of these groups, and there is nobody else here to look at them.
+            staff.user_permissions.set(_permissions(["knox.view_authtoken"]))
             shop, _ = User.objects.get_or_create(username="shop-api")
             shop.set_unusable_password()
             shop.save(update_fields=["password"])
