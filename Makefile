@@ -1,12 +1,12 @@
 # Two commands matter: `make run` and `make test`. The work is done by the scripts in deploy/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format lock venv bench-audit bench-pages schema client contract
+.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format lock venv bench-audit bench-pages schema client contract messages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## set up and serve on http://127.0.0.1:8000 (PORT, DATA_DIR, DEMO_PASSWORD)
+run: ## set up and serve on http://localhost:8000 (PORT, DATA_DIR, DEMO_PASSWORD)
 	@deploy/setup/run.sh
 
 token: ## print a new API token for the demo that `make run` serves (DATA_DIR)
@@ -54,6 +54,9 @@ schema: venv ## write docs/openapi.json from the code
 
 client: venv ## make clients/python anew from docs/openapi.json
 	@deploy/setup/client.sh
+
+messages: venv ## bring locale/ and vault/locale/ up to date with the code, and compile them
+	@deploy/setup/messages.sh
 
 contract: venv ## schemathesis for long, on SQLite (CONTRACT_EXAMPLES, CONTRACT_SEED, ARGS)
 	@DATA_DIR=$$(mktemp -d) CONTRACT_EXAMPLES=$${CONTRACT_EXAMPLES:-200} .venv/bin/python -m pytest tests/contract $(ARGS)

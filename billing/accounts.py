@@ -12,25 +12,28 @@ from typing import Any, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.forms import (
-    AddEmailForm as AllauthAddEmailForm,
     ChangePasswordForm as AllauthChangePasswordForm,
     LoginForm as AllauthLoginForm,
     ResetPasswordForm as AllauthResetPasswordForm,
+    SignupForm as AllauthSignupForm,
 )
 from allauth.account.internal.userkit import filter_users_by_email
+from allauth.core import context
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext, gettext_noop
 
-from billing import lockout
+from billing import codes, lockout
 from billing.second_factor import has_second_factor, reauthentication_page, used_at
 from vault.exceptions import AccessDenied, Refusal
 from vault.middleware import RequestOrigin
@@ -39,7 +42,9 @@ from vault.validators import validate_no_pan
 
 _logger: Final = logging.getLogger(__name__)
 
-SET_UP: Final = "Set up a second factor first: an authenticator app or a security key. Staff pages need one."
+SET_UP: Final = gettext_noop(
+    "Set up a second factor first: an authenticator app or a security key. Staff pages need one."
+)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -81,7 +86,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
                 outcome["user"] = user.pk
         except AccessDenied as denial:
             if denial.reason is Refusal.LOCKED:
-                raise ValidationError(lockout.SENTENCE, code="locked") from None
+                raise ValidationError(gettext(lockout.SENTENCE), code="locked") from None
             raise self.validation_error("too_many_login_attempts") from None
         except lockout.WrongCredentials:
             return None
@@ -101,6 +106,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def get_http_user_agent(self, request: HttpRequest) -> str:
         """For mails. Without what could be a card number: the program at the other end writes this text."""
         return redact(str(super().get_http_user_agent(request)))
+
+    def is_reauthentication_required(self, *, app: str, **options: Any) -> bool:
+        """Before addresses change, by whoever has not just shown who they are, be it at the sign-in.
+
+        An address is what resets a password later: whoever finds a browser open adds none.
+        """
+        if app != "allauth.account":
+            return bool(super().is_reauthentication_required(app=app, **options))
+        request = context.request
+        return not _was_just_shown(request, "mfa" if has_second_factor(request.user) else "password")
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
         """What the user shows again: the second factor if they have one, and then not the password; else the password.
@@ -130,7 +145,7 @@ def is_password_of(user: Any, password: str, *, where: str) -> bool:
             _check_password(user, password)
             outcome["user"] = user.pk
     except AccessDenied:
-        raise ValidationError(lockout.SENTENCE, code="locked") from None
+        raise ValidationError(gettext(lockout.SENTENCE), code="locked") from None
     except lockout.WrongCredentials:
         return False
     return True
@@ -170,25 +185,32 @@ class LoginForm(AllauthLoginForm):  # type: ignore[misc]
         self.fields["login"].validators.insert(0, validate_no_pan)
 
 
-class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc]
-    """Refuses the address of somebody else, verified or not: a password would be tried with both accounts."""
+class SignupForm(AllauthSignupForm):  # type: ignore[misc]
+    """Takes as long for an address that has an account already: the time would say what no page says."""
 
-    def clean_email(self) -> str:
-        adapter = AccountAdapter()
-        address = adapter.clean_email(self.cleaned_data["email"].lower())
-        if any(user.pk != self.user.pk for user in filter_users_by_email(address)):
-            raise adapter.validation_error("email_taken")
-        return str(super().clean_email())
+    def try_save(self, request: HttpRequest) -> Any:
+        if self.account_already_exists:
+            # Nearly all of the time that a new account takes, as Django does it at a sign-in to none.
+            make_password(self.cleaned_data["password1"])
+        return super().try_save(request)
 
 
 class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]
-    """Gives no password to an account that has none, as service accounts: they do not sign in to pages."""
+    """Gives no password to an account that has none, as service accounts: they do not sign in to pages.
+
+    A code counts for the password that it was asked for and for none that follows.
+    """
 
     users: list[Any]
 
     def clean_email(self) -> str:
         email = str(super().clean_email())
         self.users = [user for user in self.users if user.has_usable_password()]
+        return email
+
+    def save(self, request: HttpRequest, **options: Any) -> str:
+        email = str(super().save(request, **options))
+        codes.note_password(request)
         return email
 
 
@@ -237,7 +259,7 @@ def _was_just_shown(request: HttpRequest, method: str) -> bool:
 
 def set_up_second_factor(request: HttpRequest) -> HttpResponse:
     """Send somebody without a second factor to where they set one up."""
-    messages.warning(request, SET_UP)
+    messages.warning(request, gettext(SET_UP))
     return HttpResponseRedirect(reverse("mfa_index"))
 
 

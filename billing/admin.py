@@ -15,9 +15,12 @@ from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin, UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.text import format_lazy
+from django.utils.translation import gettext, gettext_lazy as _
 from knox.models import AuthToken
 
 from billing.api_accounts import last_use, networks_of
@@ -44,7 +47,17 @@ class _NamesWithoutPAN:
 
 
 def _joined(user: User) -> str:
-    return ", ".join(networks_of(user)) or "any"
+    return ", ".join(networks_of(user)) or gettext("any")
+
+
+class _PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # no parameters when it runs
+    """Django's own, whose help was put together in English before anybody was there to read it."""
+
+    usable_password_help_text = format_lazy(  # type: ignore[assignment]
+        '{}<ul id="id_unusable_warning" class="messagelist"><li class="warning">{}</li></ul>',
+        DjangoUserAdmin.add_form.usable_password_help_text,
+        _("If disabled, the current password for this user will be lost."),
+    )
 
 
 _STANDING: Final = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
@@ -52,6 +65,7 @@ _STANDING: Final = ("is_active", "is_staff", "is_superuser", "groups", "user_per
 
 @admin.register(User)
 class UserAdmin(_NamesWithoutPAN, RefusePANSearchMixin, DjangoUserAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+    change_password_form = _PasswordForm
     # When somebody came is what happened, and nobody types it in.
     readonly_fields = ("api_networks", "last_login", "date_joined")
 
@@ -59,7 +73,7 @@ class UserAdmin(_NamesWithoutPAN, RefusePANSearchMixin, DjangoUserAdmin):  # typ
         shown = super().get_fieldsets(request, obj)
         return shown if obj is None else (*shown, ("API", {"fields": ("api_networks",)}))
 
-    @admin.display(description="networks")
+    @admin.display(description=_("networks"))
     def api_networks(self, user: User) -> str:
         """Set by `api_account` alone: whoever opens an account to another network is known to the machine."""
         return _joined(user)
@@ -109,17 +123,17 @@ class AuthTokenAdmin(ViewOnlyMixin, RefusePANSearchMixin, AccountsMixin, admin.M
     search_fields = ("user__username",)
     fields = list_display
 
-    @admin.display(empty_value="never")
-    def last_used(self, token: AuthToken) -> datetime | None:
+    @admin.display(description=_("last used"))
+    def last_used(self, token: AuthToken) -> datetime | str:
         """To a minute."""
-        return last_use(token)
+        return last_use(token) or gettext("never")
 
-    @admin.display
+    @admin.display(description=_("networks"))
     def networks(self, token: AuthToken) -> str:
         """Of its account."""
         return _joined(token.user)
 
-    @admin.display(description="digest")
+    @admin.display(description=_("digest"))
     def digest_start(self, token: AuthToken) -> str:
         """As in the audit log."""
         return start_of(token.digest)

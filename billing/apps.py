@@ -10,7 +10,9 @@ class BillingConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from billing import access_log, checks, sessions, users  # noqa: F401 - they register themselves
+        from billing import access_log, borrowed_names, checks, sessions, users  # noqa: F401 - they register themselves
+
+        borrowed_names.translate()
 
 
 class AdminConfig(admin.AdminConfig):

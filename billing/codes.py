@@ -19,9 +19,11 @@ from allauth.account.signals import (
 from allauth.account.views import complete_password_reset, confirm_password_reset_code, email_verification_sent
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
 
 from vault.audit import record
@@ -31,6 +33,7 @@ TOO_OLD_FOR_ADDRESS: Final = _("This code is too old. Add the address once more,
 TOO_OLD_FOR_RESET: Final = _("This code is too old. Enter your address once more, and we send you a new one.")
 
 _View = Callable[[HttpRequest], HttpResponse]
+_REPLACES: Final = "billing.replaces"
 
 
 def confirm_address(request: HttpRequest) -> HttpResponse:
@@ -53,11 +56,30 @@ def complete_reset(request: HttpRequest) -> HttpResponse:
 
 def _reset(request: HttpRequest, view: _View) -> HttpResponse:
     key = PASSWORD_RESET_VERIFICATION_SESSION_KEY
-    if not _is_too_old(request, key, app_settings.PASSWORD_RESET_BY_CODE_TIMEOUT):
+    is_too_old = _is_too_old(request, key, app_settings.PASSWORD_RESET_BY_CODE_TIMEOUT)
+    if not is_too_old and _is_about_password_of_now(request.session.get(key, {})):
         return view(request)
     del request.session[key]
     messages.warning(request, TOO_OLD_FOR_RESET)
     return HttpResponseRedirect(reverse("account_reset_password"))
+
+
+def note_password(request: HttpRequest) -> None:
+    """Note which password the code that was just sent is to replace."""
+    state = request.session[PASSWORD_RESET_VERIFICATION_SESSION_KEY]
+    if user := _user_of(state):
+        state[_REPLACES] = user.get_session_auth_hash()
+        request.session.modified = True
+
+
+def _is_about_password_of_now(state: dict[str, Any]) -> bool:
+    """False once the password is another: whoever read a code before its owner did takes no account over with it."""
+    user = _user_of(state)
+    return user is None or constant_time_compare(state.get(_REPLACES, ""), user.get_session_auth_hash())
+
+
+def _user_of(state: dict[str, Any]) -> User | None:
+    return User.objects.filter(pk=state["user_id"]).first() if "user_id" in state else None
 
 
 def _is_too_old(request: HttpRequest, key: str, seconds: float) -> bool:
@@ -77,6 +99,12 @@ def record_wrong_code_for_address(user: User, **_: Any) -> None:
 def record_verification(email_address: EmailAddress, **_: Any) -> None:
     """Whose an address is decides who can sign in with it, and who can reset the password."""
     record("email.verify", subject=f"user:{email_address.user_id}")
+
+
+@receiver(post_delete, sender=EmailAddress)
+def record_removal(instance: EmailAddress, **_: Any) -> None:
+    """Within the transaction of the deletion, which is undone if this raises."""
+    record("email.remove", subject=f"user:{instance.user_id}")
 
 
 @receiver(password_reset_code_rejected)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from django.core.cache import cache
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_noop
 
 from vault.audit import attempts, audited, record, was_recorded
 from vault.exceptions import AccessDenied, Refusal, VaultError
@@ -18,7 +19,7 @@ from vault.exceptions import AccessDenied, Refusal, VaultError
 LIMIT: Final = 10
 LOCK: Final = timedelta(minutes=30)
 #: What is said to whoever is locked out, whether there is such an account or not.
-SENTENCE: Final = "Too many attempts failed. Wait for 30 minutes, then try again."
+SENTENCE: Final = gettext_noop("Too many attempts failed. Wait for 30 minutes, then try again.")
 # Long enough for all who run into the same lock at once to look whether it was reported.
 _REPORTING_SECONDS: Final = 10
 

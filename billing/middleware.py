@@ -17,6 +17,7 @@ from django.middleware.locale import LocaleMiddleware as DjangoLocaleMiddleware
 from django.shortcuts import resolve_url
 from django.utils import translation
 from django.utils.http import urlencode
+from django.utils.translation import gettext, gettext_noop
 
 from billing import accounts, sessions, sign_out
 from billing.second_factor import has_second_factor, used_at, was_just_set_up
@@ -26,7 +27,9 @@ from vault.middleware import unavailable
 
 _Next = Callable[[HttpRequest], HttpResponse]
 
-IDLE: Final = "You were signed out because this session was not used for a while. What you sent was not carried out."
+IDLE: Final = gettext_noop(
+    "You were signed out because this session was not used for a while. What you sent was not carried out."
+)
 
 
 class CommonMiddleware(DjangoCommonMiddleware):
@@ -99,7 +102,7 @@ class IdleMiddleware:
             record("session.idle", actor=user, subject=f"user:{user.pk}")
         except AuditUnavailable as error:
             return unavailable(request, error)
-        messages.warning(request, IDLE)
+        messages.warning(request, gettext(IDLE))
         page = resolve_url(settings.LOGIN_URL)
         # A page can be asked for again; what was sent cannot.
         if request.method == "GET":

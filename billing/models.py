@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _
 
 from billing.token_digests import start_of
 from vault.validators import validate_no_pan
@@ -22,12 +22,12 @@ class APIAccount(models.Model):
     networks = models.JSONField(default=list, editable=False)
 
     class Meta:
-        verbose_name = "networks of an API account"
-        verbose_name_plural = "networks of API accounts"
+        verbose_name = _("networks of an API account")
+        verbose_name_plural = _("networks of API accounts")
         default_permissions = ()
 
     def __str__(self) -> str:
-        return ", ".join(self.networks) or "any"
+        return ", ".join(self.networks) or gettext("any")
 
 
 class TokenUse(models.Model):
@@ -41,8 +41,8 @@ class TokenUse(models.Model):
     last_used = models.DateTimeField(editable=False)
 
     class Meta:
-        verbose_name = "use of an API token"
-        verbose_name_plural = "uses of API tokens"
+        verbose_name = _("use of an API token")
+        verbose_name_plural = _("uses of API tokens")
         default_permissions = ()
 
     def __str__(self) -> str:

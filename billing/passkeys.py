@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
@@ -13,15 +13,15 @@ from allauth.mfa.webauthn.internal import auth
 from django.core.exceptions import ValidationError
 
 from billing import lockout
+from billing.second_factor import NONSENSE, CredentialField
 from vault.audit import audited
 from vault.exceptions import AccessDenied
-
-# What reading an answer raises that no browser wrote.
-_NONSENSE: Final = (AttributeError, KeyError, TypeError, ValueError)
 
 
 class LoginWebAuthnForm(AllauthLoginWebAuthnForm):  # type: ignore[misc]
     """Counts as an attempt at the account whose key it is, and is refused while that is locked."""
+
+    credential = CredentialField()
 
     def clean_credential(self) -> Authenticator:
         """Raise `ValidationError` for anything but a key of an active user that has just verified who holds it.
@@ -41,7 +41,7 @@ class LoginWebAuthnForm(AllauthLoginWebAuthnForm):  # type: ignore[misc]
         try:
             _require_verified_holder(answer)
             authenticator: Authenticator = super().clean_credential()
-        except (ValidationError, *_NONSENSE):
+        except (ValidationError, *NONSENSE):
             raise lockout.WrongCredentials from None
         if not authenticator.user.is_active:
             raise lockout.WrongCredentials
@@ -67,7 +67,7 @@ def _owner(answer: Any) -> Any:
         user = auth.extract_user_from_response(answer)
         key = auth.parse_authentication_response(answer).raw_id
         return user if auth.get_authenticator_by_credential_id(user, key) else None
-    except (ValidationError, *_NONSENSE):
+    except (ValidationError, *NONSENSE):
         return None
 
 

@@ -31,9 +31,10 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Min
 from django.dispatch import receiver
-from django.forms import Field
+from django.forms import Field, HiddenInput, JSONField
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from billing import lockout
 from vault.exceptions import AccessDenied
@@ -120,7 +121,7 @@ def _counted(user: Any, kind: str) -> Iterator[None]:
                     raise
                 raise lockout.WrongCredentials from error
     except AccessDenied:
-        raise ValidationError(lockout.SENTENCE, code="locked") from None
+        raise ValidationError(gettext(lockout.SENTENCE), code="locked") from None
     except lockout.WrongCredentials as wrong:
         raise wrong.__cause__ from None  # type: ignore[misc]
 
@@ -141,6 +142,26 @@ class ReauthenticateForm(AllauthReauthenticateForm):  # type: ignore[misc]
             return str(super().clean_code())
 
 
+# What reading an answer raises that no browser wrote.
+NONSENSE: Final = (AttributeError, KeyError, TypeError, ValueError)
+
+
+class CredentialField(JSONField):
+    """What a key answers, which is good once: it is not in the page again."""
+
+    widget = HiddenInput
+
+    def to_python(self, value: Any) -> Any:
+        """Raise `ValidationError` also for JSON that no browser wrote: too deep, or with a number of 5,000 digits."""
+        try:
+            return super().to_python(value)
+        except (RecursionError, ValueError):
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from None
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return initial
+
+
 class _CountedKey:
     """What is no answer of a security key is a wrong one, where allauth would fail with an error of ours."""
 
@@ -150,16 +171,20 @@ class _CountedKey:
         with _counted(self.user, "webauthn"):
             try:
                 return super().clean_credential()  # type: ignore[misc]
-            except (AttributeError, KeyError, TypeError, ValueError):
+            except NONSENSE:
                 raise get_adapter().validation_error("incorrect_code") from None
 
 
 class AuthenticateWebAuthnForm(_CountedKey, AllauthAuthenticateWebAuthnForm):  # type: ignore[misc]
     """A security key after the password."""
 
+    credential = CredentialField()
+
 
 class ReauthenticateWebAuthnForm(_CountedKey, AllauthReauthenticateWebAuthnForm):  # type: ignore[misc]
     """A security key in the middle of a session."""
+
+    credential = CredentialField()
 
 
 # --- Names of keys --------------------------------------------------------------------------------------------------
@@ -177,6 +202,15 @@ class _NameWithoutPAN:
 
 class AddWebAuthnForm(_NameWithoutPAN, AllauthAddWebAuthnForm):  # type: ignore[misc]
     """A new security key."""
+
+    credential = CredentialField()
+
+    def clean(self) -> dict[str, Any]:
+        try:
+            cleaned: dict[str, Any] = super().clean()
+        except NONSENSE:
+            raise get_adapter().validation_error("incorrect_code") from None
+        return cleaned
 
 
 class EditWebAuthnForm(_NameWithoutPAN, AllauthEditWebAuthnForm):  # type: ignore[misc]

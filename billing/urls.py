@@ -1,5 +1,8 @@
 """Which URLs this process answers, by `settings.SURFACES`."""
 
+from collections.abc import Callable
+from typing import Any
+
 from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import admin
@@ -9,6 +12,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from billing import account_pages, api_pages, codes, filters, health, languages
+from billing.ways_back import without_pan
 
 handler400 = "billing.errors.bad_request"
 handler403 = "billing.errors.permission_denied"
@@ -17,13 +21,14 @@ handler429 = "billing.errors.too_many_requests"  # allauth's own
 handler500 = "billing.errors.server_error"
 
 
-def _uncached(pattern: URLPattern | URLResolver) -> URLPattern | URLResolver:
-    """The same addresses, which no cache and no Back button keeps: allauth and the admin say so of some pages only."""
+def _each(pattern: URLPattern | URLResolver, *decorators: Callable[..., Any]) -> URLPattern | URLResolver:
+    """The same addresses, with each of their views decorated."""
     if isinstance(pattern, URLResolver):
         for each in pattern.url_patterns:
-            _uncached(each)
-    else:
-        pattern.callback = never_cache(pattern.callback)
+            _each(each, *decorators)
+        return pattern
+    for decorator in decorators:
+        pattern.callback = decorator(pattern.callback)
     return pattern
 
 
@@ -37,12 +42,13 @@ if {"web", "admin"} & set(settings.SURFACES):
     accounts: list[URLPattern | URLResolver] = [
         path("", account_pages.start, name="account_start"),
         # In front of allauth's own, which they call.
+        path("email/", account_pages.change_addresses, name="account_email"),
         path("confirm-email/", codes.confirm_address, name="account_email_verification_sent"),
         path("password/reset/confirm/", codes.confirm_reset, name="account_confirm_password_reset_code"),
         path("password/reset/complete/", codes.complete_reset, name="account_complete_password_reset"),
         path("", include("allauth.urls")),
     ]
-    urlpatterns.append(_uncached(path("accounts/", include(accounts))))
+    urlpatterns.append(_each(path("accounts/", include(accounts)), without_pan, never_cache))
     urlpatterns.append(path("language/", languages.choose, name="set_language"))
 
 if "web" in settings.SURFACES:
@@ -68,6 +74,7 @@ if "admin" in settings.SURFACES:
     admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
     # Where guesses at the current password are counted; the admin's own page would take any number.
     change = RedirectView.as_view(pattern_name="account_change_password")
-    urlpatterns.append(_uncached(path("admin/password_change/", change)))
+    urlpatterns.append(_each(path("admin/password_change/", change), never_cache))
     filters.add_to(admin.site)
-    urlpatterns.append(_uncached(path("admin/", admin.site.urls)))
+    # No cache and no Back button keeps a page: allauth and the admin say so of some only.
+    urlpatterns.append(_each(path("admin/", admin.site.urls), never_cache))

@@ -31,7 +31,8 @@ _TEXTS: Final = frozenset({"name", "description"})
 
 def card_text(row: PaidWithCard) -> str:
     """Brand and last four, and whether there is no more than that."""
-    return f"{row.card}, {_('card no longer on file')}" if row.is_card_erased else str(row.card)
+    said = _("%(card)s, card no longer on file") if row.is_card_erased else "%(card)s"
+    return str(said % {"card": row.card})
 
 
 def customer_text(row: Any) -> str:

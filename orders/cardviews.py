@@ -17,6 +17,7 @@ from orders.forms import NicknameForm
 from orders.models import Order, SavedCard
 from orders.views import PAGE_SIZE, CustomerRequest, customer_page, posted, with_retry
 from vault.exceptions import CardErased, VaultError, VaultUnavailable
+from vault.sentences import sentence_of
 
 
 @require_GET
@@ -60,8 +61,10 @@ def card_default(request: CustomerRequest, token: str) -> HttpResponse:
     except CardNotAvailable as error:
         messages.error(request, str(error))
         return redirect("orders:cards")
-    except (CardExpired, CardErased) as error:
+    except CardExpired as error:
         messages.error(request, str(error))
+    except CardErased as error:
+        messages.error(request, sentence_of(error))
     return redirect("orders:card", token)
 
 

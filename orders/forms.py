@@ -99,8 +99,10 @@ class OrderForm(_CardPaymentForm, forms.ModelForm):  # type: ignore[type-arg]
         widgets: ClassVar = {
             "name": forms.TextInput(attrs={"autocomplete": "off"}),
             "description": forms.Textarea(attrs={"rows": 3, "maxlength": DESCRIPTION_LENGTH, "autocomplete": "off"}),
-            "amount": forms.NumberInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+            # No number input: a browser in another language than the page drops the comma of 24,90, and 2490 is left.
+            "amount": forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
         }
+        localized_fields = ("amount",)
         error_messages: ClassVar = {
             "name": {"required": _("Say what you order, in a few words.")},
             "amount": {

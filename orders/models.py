@@ -47,7 +47,7 @@ PUBLIC_ID_PATTERN: Final = ORDER + "[a-z2-7]{26}"
 DESCRIPTION_LENGTH: Final = 1000
 #: A card that expires within this time is pointed out to its customer.
 SOON: Final = timedelta(days=60)
-BRANDS: Final = [(brand.value, brand.label) for brand in Brand]
+BRANDS: Final = [(brand.value, _(brand.label)) for brand in Brand]
 
 
 def new_public_id() -> str:
@@ -95,7 +95,13 @@ class Order(PaidWithCard, models.Model):
     placed_at = models.DateTimeField(_("placed"), default=timezone.now, editable=False)
     cancelled_at = models.DateTimeField(_("cancelled"), null=True, blank=True, editable=False)
     repeat_of = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="repeats"
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="repeats",
+        verbose_name=_("repeat of"),
     )
     # Of the form that was sent: the same form sent twice is one order.
     submission = models.UUIDField(null=True, blank=True, editable=False)

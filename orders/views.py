@@ -30,6 +30,7 @@ from orders.querysets import OrderQuerySet
 from orders.searching import OrderSearch
 from orders.timeline import timeline
 from vault.exceptions import CardErased, VaultError, VaultUnavailable
+from vault.sentences import sentence_of
 from vault.services import Status
 
 PAGE_SIZE: Final = 25
@@ -154,8 +155,10 @@ def _placed(
             order = place()
         except ValidationError as error:
             form.add_error(None, error.messages)
-        except (CardExpired, CardNotAvailable, CardErased) as error:
+        except (CardExpired, CardNotAvailable) as error:
             form.add_error("payment", str(error))
+        except CardErased as error:
+            form.add_error("payment", sentence_of(error))
         except VaultError as error:
             status, unavailable = HTTPStatus.SERVICE_UNAVAILABLE, error
             form.add_error(None, _explained(error))

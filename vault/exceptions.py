@@ -3,6 +3,11 @@
 from enum import StrEnum
 
 
+def _(sentence: str) -> str:
+    """Mark a sentence for translation, which `vault.sentences` does: this room knows no Django."""
+    return sentence
+
+
 class VaultError(Exception):
     """The vault refused."""
 
@@ -35,10 +40,10 @@ class PANProblem(StrEnum):
 
 
 _PAN_MESSAGES = {
-    PANProblem.EMPTY: "Enter a card number.",
-    PANProblem.CHARACTERS: "A card number has digits only; spaces and hyphens may separate them.",
-    PANProblem.LENGTH: "This card number has the wrong number of digits.",
-    PANProblem.CHECKSUM: "This is not a valid card number. Check for a mistyped digit.",
+    PANProblem.EMPTY: _("Enter a card number."),
+    PANProblem.CHARACTERS: _("A card number has digits only; spaces and hyphens may separate them."),
+    PANProblem.LENGTH: _("This card number has the wrong number of digits."),
+    PANProblem.CHECKSUM: _("This is not a valid card number. Check for a mistyped digit."),
 }
 
 
@@ -75,10 +80,10 @@ class KeyProblem(StrEnum):
 
 
 _KEY_MESSAGES = {
-    KeyProblem.UNREADABLE: "This is not a public key in PEM (BEGIN PUBLIC KEY) or as one JWK.",
-    KeyProblem.PRIVATE: "This is a private or secret key. It was not stored; its owner should replace it.",
-    KeyProblem.KIND: "Only RSA keys and keys on the curves P-256 and P-384 are accepted, for encryption.",
-    KeyProblem.SHORT: "RSA keys have at least 3072 and at most 8192 bits, and an exponent of 65537 or more.",
+    KeyProblem.UNREADABLE: _("This is not a public key in PEM (BEGIN PUBLIC KEY) or as one JWK."),
+    KeyProblem.PRIVATE: _("This is a private or secret key. It was not stored; its owner should replace it."),
+    KeyProblem.KIND: _("Only RSA keys and keys on the curves P-256 and P-384 are accepted, for encryption."),
+    KeyProblem.SHORT: _("RSA keys have at least 3072 and at most 8192 bits, and an exponent of 65537 or more."),
 }
 
 
@@ -150,29 +155,29 @@ class Refusal(StrEnum):
 
 
 _REFUSAL_MESSAGES = {
-    Refusal.NO_RIGHT: "This right was not granted.",
-    Refusal.PURPOSE: "The purpose is not on the list.",
-    Refusal.PURPOSE_TEXT: "Say in a few words what it is for. Card numbers do not belong there.",
-    Refusal.GROUP: "This purpose is for other groups.",
-    Refusal.NETWORK: "This purpose is not allowed from this network.",
-    Refusal.HOURS: "This purpose is not allowed at this hour.",
-    Refusal.LOCKED: "Reading is locked after too many cards. Somebody who approves reveals can unlock it.",
-    Refusal.BUDGET: "Too many cards within an hour. Reading is now locked.",
-    Refusal.APPROVAL: "Without the right to read unattended, a number is seen through an approved request alone.",
-    Refusal.SAME_PERSON: "Another person has to decide this.",
-    Refusal.OTHER_PERSON: "This request is somebody else's.",
-    Refusal.OPEN_REQUEST: "You have a request for this card that can still be decided or used.",
-    Refusal.TICKET: "Name the ticket that this is about. Card numbers do not belong there.",
-    Refusal.STATE: "This request was decided or used already.",
-    Refusal.EXPIRED: "This request has expired.",
-    Refusal.FRESH_SIGN_IN: "Confirm who you are first.",
-    Refusal.BREAK_GLASS: "Break-glass is switched off here.",
-    Refusal.NOTE: "Say in a few words what you found. Card numbers do not belong there.",
-    Refusal.INCIDENT_STATE: "This incident was decided otherwise meanwhile.",
-    Refusal.STILL_THERE: "A card number still stands in one of the places. Remove it there first.",
-    Refusal.TWO_APPROVALS: "Two people who may approve exports have to agree first.",
-    Refusal.RECIPIENT: "Name the recipient. Card numbers do not belong there.",
-    Refusal.SELECTION: "Choose at least one card, and none that is not on file.",
+    Refusal.NO_RIGHT: _("This right was not granted."),
+    Refusal.PURPOSE: _("The purpose is not on the list."),
+    Refusal.PURPOSE_TEXT: _("Say in a few words what it is for. Card numbers do not belong there."),
+    Refusal.GROUP: _("This purpose is for other groups."),
+    Refusal.NETWORK: _("This purpose is not allowed from this network."),
+    Refusal.HOURS: _("This purpose is not allowed at this hour."),
+    Refusal.LOCKED: _("Reading is locked after too many cards. Somebody who approves reveals can unlock it."),
+    Refusal.BUDGET: _("Too many cards within an hour. Reading is now locked."),
+    Refusal.APPROVAL: _("Without the right to read unattended, a number is seen through an approved request alone."),
+    Refusal.SAME_PERSON: _("Another person has to decide this."),
+    Refusal.OTHER_PERSON: _("This request is somebody else's."),
+    Refusal.OPEN_REQUEST: _("You have a request for this card that can still be decided or used."),
+    Refusal.TICKET: _("Name the ticket that this is about. Card numbers do not belong there."),
+    Refusal.STATE: _("This request was decided or used already."),
+    Refusal.EXPIRED: _("This request has expired."),
+    Refusal.FRESH_SIGN_IN: _("Confirm who you are first."),
+    Refusal.BREAK_GLASS: _("Break-glass is switched off here."),
+    Refusal.NOTE: _("Say in a few words what you found. Card numbers do not belong there."),
+    Refusal.INCIDENT_STATE: _("This incident was decided otherwise meanwhile."),
+    Refusal.STILL_THERE: _("A card number still stands in one of the places. Remove it there first."),
+    Refusal.TWO_APPROVALS: _("Two people who may approve exports have to agree first."),
+    Refusal.RECIPIENT: _("Name the recipient. Card numbers do not belong there."),
+    Refusal.SELECTION: _("Choose at least one card, and none that is not on file."),
 }
 
 
@@ -206,11 +211,13 @@ class Tampering(StrEnum):
 
 
 _TAMPERING_MESSAGES = {
-    Tampering.SIGNATURE: "The stored card failed its integrity check.",
-    Tampering.OLDER: "The stored card failed its integrity check: an older state of it was put back.",
-    Tampering.OTHER_CARD: "The stored card failed its integrity check: another card's item lies in its place.",
-    Tampering.FOREIGN_KEY: "The stored card failed its integrity check: it was sealed under a key that is not listed.",
-    Tampering.UNRECORDED: "The stored card failed its integrity check: it is not the state that was last written.",
+    Tampering.SIGNATURE: _("The stored card failed its integrity check."),
+    Tampering.OLDER: _("The stored card failed its integrity check: an older state of it was put back."),
+    Tampering.OTHER_CARD: _("The stored card failed its integrity check: another card's item lies in its place."),
+    Tampering.FOREIGN_KEY: _(
+        "The stored card failed its integrity check: it was sealed under a key that is not listed."
+    ),
+    Tampering.UNRECORDED: _("The stored card failed its integrity check: it is not the state that was last written."),
 }
 
 

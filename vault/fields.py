@@ -17,6 +17,7 @@ from django.db.models.expressions import Case, Col, Expression, Value
 from django.db.models.functions import Cast
 from django.db.models.query_utils import DeferredAttribute
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 
 from vault import services
 from vault.checks import (
@@ -82,7 +83,7 @@ class StoredCard:
         self._brand, self._last4 = card.brand, card.last4
 
     def __str__(self) -> str:
-        return f"{self.brand.label} {self.masked}"
+        return f"{gettext(self.brand.label)} {self.masked}"
 
     def __repr__(self) -> str:
         return f"<StoredCard {self.token}>"

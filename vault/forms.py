@@ -17,13 +17,7 @@ from vault.expiry import InvalidExpiry, last_day_of_month, parse_expiry
 from vault.pan import ANY_LENGTH, PAN, RANGES, Brand
 from vault.redaction import contains_pan
 
-# The sentences of `PANProblem`, which knows no Django, for translation.
-PAN_MESSAGES: Final = {
-    PANProblem.EMPTY: _("Enter a card number."),
-    PANProblem.CHARACTERS: _("A card number has digits only; spaces and hyphens may separate them."),
-    PANProblem.LENGTH: _("This card number has the wrong number of digits."),
-    PANProblem.CHECKSUM: _("This is not a valid card number. Check for a mistyped digit."),
-}
+PAN_MESSAGES: Final = {problem: _(problem.message) for problem in PANProblem}
 EXPIRY_MESSAGES: Final = {
     "required": _("Enter the expiry date on the card."),
     "invalid": _("Enter the expiry date as month and year, like 08/29."),

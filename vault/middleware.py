@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.template.loader import select_template
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import escape_leading_slashes
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _, gettext_noop
 
 from vault import problems
 from vault.audit import acting_for, current_origin
@@ -23,6 +23,8 @@ from vault.redaction import contains_pan
 _Next = Callable[[HttpRequest], HttpResponse]
 
 _HINT = _("A card number does not belong in an address or a search. Search by the last four digits.")
+# As the API says it of the same.
+_IN_ADDRESS = gettext_noop("A card number does not belong in an address. It was not processed.")
 _PLAIN_HTTP = "Use https. What was sent over plain HTTP was not processed, and others may have read it."
 _RETRY_AFTER_SECONDS = "5"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -120,7 +122,7 @@ class RefusePANInURLMiddleware:
     def _refuse(self, request: HttpRequest) -> HttpResponse:
         kind = problems.PAN_IN_URL
         if not request.path.startswith(_API):
-            return HttpResponse(kind.title, status=kind.status, content_type="text/plain")
+            return HttpResponse(gettext(kind.title), status=kind.status, content_type="text/plain")
         body = problems.body_of(kind, request_id=current_origin().request_id)
         headers = {"Cache-Control": "no-store"}
         return JsonResponse(body, status=kind.status, content_type=problems.CONTENT_TYPE, headers=headers)

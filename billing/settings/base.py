@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from django.utils.translation import gettext_noop
 
 env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -135,6 +136,15 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Vault ---------------------------------------------------------------------------------------------------------
 
+# The purposes of the list below as forms call them, for translators alone. Names of another list stay as they are.
+_purposes = (
+    gettext_noop("Settlement"),
+    gettext_noop("Refund"),
+    gettext_noop("Fraud investigation"),
+    gettext_noop("Dispute"),
+    gettext_noop("Support"),
+    gettext_noop("Migration"),
+)
 VAULT = {
     "BACKEND": env.str("VAULT_BACKEND", default="aws"),
     "EMBEDDED_DIR": str(DATA_DIR / "vault"),
@@ -213,9 +223,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCOUNT_ADAPTER = "billing.accounts.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "billing.accounts.LoginForm",
-    "add_email": "billing.accounts.AddEmailForm",
     "change_password": "billing.accounts.ChangePasswordForm",
     "reset_password": "billing.accounts.ResetPasswordForm",
+    "signup": "billing.accounts.SignupForm",
 }
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]

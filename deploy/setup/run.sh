@@ -40,6 +40,6 @@ if [ "$(cat "$DATA_DIR/static.stamp" 2>/dev/null)" != "$stamp" ]; then
 fi
 say "Filling in the demo data"
 # Giving rights to the demo's users is an alarm; it is recorded, and here it is what was asked for.
-LOG_LEVEL=CRITICAL manage demo --url "http://127.0.0.1:$PORT"
+LOG_LEVEL=CRITICAL manage demo --url "http://localhost:$PORT"
 manage vault_audit seal >/dev/null
 exec .venv/bin/python -m gunicorn --config billing/gunicorn_conf.py billing.wsgi

@@ -25,6 +25,7 @@ sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())' 
 	fi
 	if wants sqlite || wants mariadb; then
 		command -v chromium >/dev/null || packages+=(chromium)
+		command -v msgmerge >/dev/null || packages+=(gettext)
 	fi
 	printf '%s' "${packages[*]}"
 }

@@ -16,6 +16,7 @@ from orders.feed.deliveries import send_again
 from orders.feed.models import Delivery, Endpoint, Event
 from vault.admin import RefusePANSearchMixin, ViewOnlyMixin
 from vault.exceptions import AuditUnavailable
+from vault.sentences import sentence_of
 
 
 @admin.register(Endpoint)
@@ -98,7 +99,7 @@ class DeliveryAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # t
         try:
             count = send_again(Delivery.objects.filter(pk__in=list(chosen.values_list("pk", flat=True))))
         except AuditUnavailable as error:
-            self.message_user(request, str(error.message), messages.ERROR)
+            self.message_user(request, sentence_of(error), messages.ERROR)
             return
         said = ngettext("%d delivery will be sent again.", "%d deliveries will be sent again.", count) % count
         self.message_user(request, said, messages.SUCCESS)

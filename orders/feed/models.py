@@ -44,12 +44,17 @@ class Event(models.Model):
     # What it is about: the same thing cannot happen twice to the same order or card.
     subject = models.CharField(_("about"), max_length=80, unique=True, editable=False)
     order = models.ForeignKey(
-        "orders.Order", on_delete=models.CASCADE, null=True, editable=False, related_name="events", verbose_name="order"
+        "orders.Order",
+        on_delete=models.CASCADE,
+        null=True,
+        editable=False,
+        related_name="events",
+        verbose_name=_("order"),
     )
     payload = models.JSONField(_("content"), editable=False)
     created_at = models.DateTimeField(_("time"), default=timezone.now, db_index=True, editable=False)
     # When its deliveries were made; None until then.
-    distributed_at = models.DateTimeField(null=True, editable=False)
+    distributed_at = models.DateTimeField(_("distributed"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("event")

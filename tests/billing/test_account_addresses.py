@@ -2,17 +2,22 @@
 
 import itertools
 import re
+import time
 
 import pytest
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from django.core import mail
 from django.test import Client
 from django.urls import URLResolver
 
 from billing import urls
 from tests.billing.keys import Key
-from tests.billing.people import PASSWORD, post_password, sign_in
+from tests.billing.people import PASSWORD, outcomes, post_password, sign_in
 from tests.factories import code_of, make_authenticator, make_user
+from vault.audit import events as module
+from vault.exceptions import AuditUnavailable
 
 pytestmark = pytest.mark.django_db
 
@@ -131,3 +136,40 @@ def test_who_asks_too_often_gets_a_page(client, settings):
         page = client.post("/accounts/password/reset/", {"email": "ann@example.com"})
     assert page.status_code == 429
     assert "<h1>Too many requests</h1>" in page.text
+
+
+@pytest.mark.parametrize("action", ["add", "primary", "remove"])
+def test_an_address_is_changed_by_who_has_just_shown_who_they_are(monkeypatch, action):
+    user = make_user(password=PASSWORD)
+    EmailAddress.objects.create(user=user, email="second@example.com", verified=True)
+    client, now = sign_in(user), time.time
+    monkeypatch.setattr("time.time", lambda: now() + 301)
+    email = "third@example.com" if action == "add" else "second@example.com"
+    answer = client.post("/accounts/email/", {"email": email, f"action_{action}": ""})
+    assert answer.url == "/accounts/reauthenticate/?next=%2Faccounts%2Femail%2F"
+    assert not mail.outbox
+    user.refresh_from_db()
+    assert user.email == "ada@example.com"
+    assert EmailAddress.objects.filter(user=user).count() == 2
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    client.post("/accounts/email/", {"email": email, f"action_{action}": ""})
+    assert mail.outbox
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_removal_of_an_address_is_recorded_or_does_not_happen(monkeypatch):
+    user = make_user(password=PASSWORD)
+    EmailAddress.objects.create(user=user, email="second@example.com", verified=True)
+    client, remove = sign_in(user), {"email": "second@example.com", "action_remove": ""}
+
+    class Broken:
+        def append(self, content):
+            raise AuditUnavailable
+
+    with monkeypatch.context() as away:
+        away.setattr(module, "current_ledger", Broken)
+        assert client.post("/accounts/email/", remove).status_code == 503
+    assert EmailAddress.objects.filter(email="second@example.com").exists()
+    client.post("/accounts/email/", remove)
+    assert outcomes("email.remove", subject=f"user:{user.pk}") == ["done"]
+    assert not EmailAddress.objects.filter(email="second@example.com").exists()

@@ -1,16 +1,18 @@
 """A card number that is typed where a name belongs goes nowhere: not into SQL, not into a mail, not back to the page."""
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.exceptions import PermissionDenied
 from django.db import connection
+from django.test import Client
 
 from billing.accounts import AccountAdapter
+from tests.billing.people import PASSWORD, sign_in
+from tests.factories import make_authenticator, make_user
 
 pytestmark = pytest.mark.django_db
-
-PASSWORD = "correct horse battery"
 
 
 def forms_with(digits):
@@ -37,6 +39,30 @@ def test_a_card_number_as_a_name_is_refused_and_goes_nowhere(client, canary, whi
     assert digits not in response.content.decode()
     assert digits not in "".join(asked)
     assert not User.objects.exists()
+    assert not mail.outbox
+
+
+@pytest.mark.parametrize("action", ["add", "send", "remove", "primary"])
+def test_nor_does_one_among_the_addresses_of_an_account(canary, action):
+    digits = canary("address")
+    client = sign_in(make_user(password=PASSWORD))
+    page = client.post("/accounts/email/", {"email": f"{digits}@example.com", f"action_{action}": ""})
+    assert page.status_code == (200 if action == "add" else 400)
+    assert EmailAddress.objects.count() == 1
+
+
+@pytest.mark.parametrize("separator", ["", "%20", "%2520"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_nor_does_one_in_the_way_back(canary, method, separator):
+    """It would be in the page again, in a redirect, and in the session that waits for the second factor."""
+    digits, user = canary("next"), make_user(password=PASSWORD)
+    make_authenticator(user)
+    client = Client()
+    sent = {"login": user.email, "password": PASSWORD, "next": f"/orders/?q={digits[:4]}{separator}{digits[4:]}"}
+    for path in ("login/", "signup/", "password/reset/"):
+        page = getattr(client, method)(f"/accounts/{path}", sent)
+        assert page.status_code == {"get": 302, "post": 400}[method]
+        assert digits[4:] not in page.text + page.get("Location", "") + str(dict(client.session))
     assert not mail.outbox
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.core import mail
 from django.db import connections
 from django.test import Client
 from django.utils import timezone
@@ -24,6 +25,7 @@ from vault.exceptions import AuditUnavailable
 from vault.models import AuditEvent
 
 pytestmark = pytest.mark.django_db
+CONFIRM = "/accounts/confirm-email/"
 
 
 @pytest.fixture(autouse=True)
@@ -187,8 +189,12 @@ def test_nobody_adds_the_address_of_another(verified):
     user, other = make_user(password=PASSWORD, is_verified=False), make_user("eve", password=PASSWORD)
     if verified is not None:
         claim(user, user, verified=verified)
-    page = sign_in(other).post("/accounts/email/", {"action_add": "", "email": user.email.upper()})
-    assert "already registered" in page.text
+    client = sign_in(other)
+    # As for an address that nobody has: pages do not say who has an account.
+    assert client.post("/accounts/email/", {"action_add": "", "email": user.email.upper()}).url == CONFIRM
+    assert mail.outbox[-1].to == [user.email]
+    # Not even who reads its mail as well: a password would be tried with both accounts.
+    assert "already registered" in client.post(CONFIRM, {"code": sent_code()}).text
     assert not EmailAddress.objects.filter(user=other, email=user.email).exists()
 
 
@@ -197,7 +203,7 @@ def test_a_new_address_is_added_when_it_is_verified():
     client = sign_in(user)
     client.post("/accounts/email/", {"action_add": "", "email": "new@example.com"})
     assert not EmailAddress.objects.filter(user=user, email="new@example.com").exists()
-    client.post("/accounts/confirm-email/", {"code": sent_code()})
+    client.post(CONFIRM, {"code": sent_code()})
     assert EmailAddress.objects.filter(user=user, email="new@example.com", verified=True).exists()
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.test import Client
 
 from billing import lockout
@@ -140,13 +141,42 @@ def test_who_has_no_key_of_an_account_does_not_lock_it(client, key):
     assert is_signed_in(client)
 
 
-@pytest.mark.parametrize(
-    "answer", ["{}", "[]", '"x"', "null", '{"rawId": 1}', '{"id": "a", "rawId": "a", "response": 1}']
-)
+NONSENSE = pytest.mark.parametrize(
+    "answer",
+    [
+        "{}", "[]", '"x"', "null", "NaN", '{"rawId": 1}', '{"id": "a", "rawId": "a", "response": 1}',
+        '{"id": "\\ud800", "rawId": "AA", "response": {}}', "[" * 5000, "1" * 5000,
+        '{"id": "AA", "rawId": "AA", "type": "public-key", "response": {"clientDataJSON": "e30", "attestationObject": "AA"}}',
+    ],
+    ids=["empty", "list", "text", "null", "nan", "number", "response", "surrogate", "deep", "digits", "cbor"],
+)  # fmt: skip
+
+
+@NONSENSE
 def test_nonsense_is_refused_and_no_error_of_ours(client, answer):
     options(client)
     assert client.post(LOGIN, {"credential": answer}).status_code == 302
     assert not is_signed_in(client)
+
+
+@NONSENSE
+def test_nor_is_it_as_a_second_factor(client, answer):
+    user = make_user(password=PASSWORD)
+    Key(user).register()
+    post_password(client, user)
+    client.get("/accounts/2fa/authenticate/")
+    assert client.post("/accounts/2fa/authenticate/", {"credential": answer}).status_code == 200
+    assert not is_signed_in(client)
+
+
+@NONSENSE
+def test_nor_is_it_as_a_new_key(client, answer):
+    user = make_user(password=PASSWORD)
+    post_password(client, user)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    client.get("/accounts/2fa/webauthn/add/")
+    assert client.post("/accounts/2fa/webauthn/add/", {"credential": answer, "name": "Mine"}).status_code == 200
+    assert not Authenticator.objects.exists()
 
 
 def test_nobody_signs_in_unseen(client, key, monkeypatch):

@@ -116,6 +116,21 @@ def test_after_ten_minutes_it_is_over(client, monkeypatch, confirmed):
     assert user.check_password(PASSWORD)
 
 
+@pytest.mark.parametrize("confirmed", [False, True], ids=["code", "password"])
+def test_a_code_that_somebody_else_asked_for_is_over_with_the_next_password(client, confirmed):
+    user, other = make_user(password=PASSWORD), Client()
+    ask(other, user.email)
+    code = sent_code()
+    if confirmed:
+        other.post(CONFIRM, {"code": code})
+    reset(client, user)
+    third = {"password1": "a third horse battery", "password2": "a third horse battery"}
+    for address, sent in ((CONFIRM, {"code": code}), (COMPLETE, third)):
+        assert other.post(address, sent).url == ASK
+    user.refresh_from_db()
+    assert user.check_password(NEW)
+
+
 def test_it_does_not_say_who_has_an_account():
     make_user("ann", password=PASSWORD)
     make_user("gone", password=PASSWORD, is_active=False)

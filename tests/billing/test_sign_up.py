@@ -4,6 +4,7 @@ import re
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.management import call_command
@@ -132,6 +133,19 @@ def test_a_sign_up_does_not_say_who_has_an_account(client):
     assert "has an account already" in mail.outbox[0].body
     assert not re.search(r"[A-Z]{4}-[A-Z]{4}", mail.outbox[0].body)
     assert User.objects.count() == 2
+
+
+def test_nor_does_its_time(monkeypatch):
+    """A password is hashed for who is new and for who is not; the rest is a few milliseconds."""
+    make_user("ann")
+    hashed, encode = [], MD5PasswordHasher.encode
+    monkeypatch.setattr(MD5PasswordHasher, "encode", lambda *each: hashed.append(1) or encode(*each))
+    counts = []
+    for email in ("ann@example.com", "bob@example.com"):
+        hashed.clear()
+        sign_up(Client(), email)
+        counts.append(len(hashed))
+    assert counts == [1, 1]
 
 
 def test_mails_are_ours(client):

@@ -61,6 +61,17 @@ def test_a_page_that_is_not_there_needs_no_other_surface(serve, client, surface)
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("surface", ["api", "admin", "web"])
+@pytest.mark.parametrize("is_staff", [False, True], ids=["customer", "staff"])
+def test_nor_does_it_for_who_is_signed_in_elsewhere_on_this_host(serve, client, surface, is_staff):
+    serve(surface)
+    client.force_login(make_user(is_staff=is_staff))
+    page = client.get("/nowhere/")
+    assert page.status_code == 404
+    assert "Not found" in page.text
+
+
+@pytest.mark.django_db
 def test_who_signs_in_to_the_admin_alone_lands_there(serve, client):
     serve("admin")
     make_user("clerk", is_staff=True, password="correct horse battery")

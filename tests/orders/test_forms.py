@@ -1,7 +1,9 @@
 import uuid
+from decimal import Decimal
 
 import pytest
 from django.http import QueryDict
+from django.utils import translation
 
 from orders.forms import NicknameForm, OrderForm, PayAgainForm
 from orders.models import SavedCard
@@ -72,6 +74,25 @@ def test_a_filled_form_says_what_to_place(customer, canary):
 def test_a_wrong_field_is_named_and_its_content_is_not_quoted(customer, field, value, message):
     form = OrderForm(customer, filled(**{field: value}))
     assert form.errors == {field: [message]}
+
+
+@pytest.mark.parametrize(("language", "typed"), [("en", "24.90"), ("de", "24,90"), ("de", "24,9"), ("de", "24.90")])
+def test_an_amount_is_read_as_its_language_writes_it(customer, language, typed):
+    with translation.override(language):
+        form = OrderForm(customer, filled(amount=typed))
+        assert form.is_valid()
+        assert form.order()["amount"] == Decimal("24.90")
+        assert 'type="text"' in str(form["amount"])
+
+
+@pytest.mark.parametrize(
+    ("language", "typed"), [("en", "24,90"), ("en", "1,849.00"), ("de", "1.849,00"), ("de", "1.849"), ("de", "1,849")]
+)
+def test_an_amount_that_could_mean_two_is_refused(customer, language, typed):
+    with translation.override(language):
+        form = OrderForm(customer, filled(amount=typed))
+        assert form.errors.keys() == {"amount"}
+        assert f'value="{typed}"' in str(form["amount"])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django import forms
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _
 
 from vault import policy
 from vault.conf import vault_config
@@ -17,6 +17,7 @@ from vault.models import ExportRequest
 from vault.policy import Actor
 from vault.purposes import TEXT_LENGTH, Purpose
 from vault.reveals import TICKET_LENGTH
+from vault.sentences import sentence_of
 from vault.tokens import Token
 from vault.validators import validate_no_pan
 
@@ -45,7 +46,7 @@ class _PurposeForm(_Form):
     def __init__(self, *args: Any, actor: Actor, **options: Any) -> None:
         super().__init__(*args, **options)
         names = [rule.name for rule in policy.nameable(actor, vault_config())]
-        choices = [("", "---------"), *((name, name.replace("-", " ").capitalize()) for name in names)]
+        choices = [("", "---------"), *((name, gettext(name.replace("-", " ").capitalize())) for name in names)]
         purpose = self.fields["purpose"]
         assert isinstance(purpose, forms.ChoiceField)  # noqa: S101 - for the type checker
         purpose.choices = choices
@@ -101,7 +102,7 @@ class ExportForm(_PurposeForm):
         if file is None:
             return ""
         if file.size > _KEY_FILE_BYTES:
-            raise forms.ValidationError(KeyProblem.UNREADABLE.message)
+            raise forms.ValidationError(gettext(KeyProblem.UNREADABLE.message))
         text: str = file.read().decode("ascii", errors="replace")
         validate_no_pan(text)
         return text
@@ -127,7 +128,7 @@ class ExportForm(_PurposeForm):
                 try:
                     data["recipient_key"] = RecipientKey.parse(pasted or uploaded)
                 except InvalidRecipientKey as error:
-                    self.add_error("key" if pasted else "key_file", error.message)
+                    self.add_error("key" if pasted else "key_file", sentence_of(error))
         if "tokens" in data and "selection" in data:
             has_all = data["selection"] == ExportRequest.Selection.ALL
             if has_all == bool(data["tokens"]):

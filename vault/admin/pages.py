@@ -11,7 +11,8 @@ from django.shortcuts import render
 from django.utils.text import capfirst
 
 from vault.answers import answer_to
-from vault.exceptions import AccessDenied, VaultError
+from vault.exceptions import VaultError
+from vault.sentences import sentence_of
 
 
 def page(
@@ -31,11 +32,6 @@ def page(
     return render(
         request,
         template,
-        {**frame, "refusal": reason(refused) if refused else "", **context},
+        {**frame, "refusal": sentence_of(refused) if refused else "", **context},
         status=answer_to(refused)[0] if refused else HTTPStatus.OK,
     )
-
-
-def reason(refused: VaultError) -> str:
-    """Why, as a constant sentence."""
-    return refused.reason.message if isinstance(refused, AccessDenied) else refused.message

@@ -104,7 +104,8 @@ class RevealRequestAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):
     @admin.display(description=_("state"))
     def state_now(self, asked: RevealRequest) -> str:
         state = str(_("Expired") if _is_over(asked) else asked.get_state_display())
-        return f"{state} · {_('break-glass')}" if asked.is_break_glass else state
+        mark = _("break-glass")
+        return f"{state} · {mark}" if asked.is_break_glass else state
 
     @admin.display(description=_("requested"), ordering="created_at")
     def requested(self, asked: RevealRequest) -> str:

@@ -7,7 +7,7 @@ import hashlib
 
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _
 
 from vault.pan import Brand, mask
 from vault.purposes import TEXT_LENGTH
@@ -29,7 +29,7 @@ class Card(models.Model):
 
     token = models.CharField(_("token"), max_length=LENGTH, primary_key=True, editable=False)
     brand = models.CharField(
-        _("brand"), max_length=16, editable=False, choices=[(brand.value, brand.label) for brand in Brand]
+        _("brand"), max_length=16, editable=False, choices=[(brand.value, _(brand.label)) for brand in Brand]
     )
     bin = models.CharField(_("BIN"), max_length=8, editable=False)
     last4 = models.CharField(_("last four"), max_length=4, editable=False, db_index=True)
@@ -67,7 +67,7 @@ class Card(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{Brand(self.brand).label} {self.masked}"
+        return f"{gettext(Brand(self.brand).label)} {self.masked}"
 
     @property
     def masked(self) -> str:

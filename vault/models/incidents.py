@@ -56,7 +56,7 @@ class Stray(models.Model):
     place = models.CharField(_("place"), max_length=400)
     # Primary key of the row, to look there again. Null for a file, and for a key that could be a card number itself.
     key = models.JSONField(_("key"), null=True)
-    brand = models.CharField(_("brand"), max_length=16, choices=[(brand.value, brand.label) for brand in Brand])
+    brand = models.CharField(_("brand"), max_length=16, choices=[(brand.value, _(brand.label)) for brand in Brand])
     last4 = models.CharField(_("last four"), max_length=4)
     first_seen = models.DateTimeField(_("first seen"), default=timezone.now)
     last_seen = models.DateTimeField(_("last seen"), default=timezone.now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_lazy as _, pgettext_lazy
 
 
 class Key(models.Model):
@@ -20,7 +20,7 @@ class Key(models.Model):
 
     class State(models.TextChoices):
         # A fingerprint key alone: already written for every card, while not every card has it yet.
-        NEXT = "next", _("Next")
+        NEXT = "next", pgettext_lazy("state of a key", "Next")
         ACTIVE = "active", _("Active")
         # Opens what it sealed, and seals nothing any more.
         OLD = "old", _("Opens only")

@@ -65,7 +65,7 @@ class Command(BaseCommand):
     help = "Make a demo customer with orders, a staff user and a service account. Works with the embedded vault alone."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--url", default="http://127.0.0.1:8000", help="where the server will answer")
+        parser.add_argument("--url", default="http://localhost:8000", help="where the server will answer")
 
     def handle(self, *args: Any, **options: Any) -> None:
         with taken():
