@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0006_choose_defaults'),
+        ('orders', '0007_names_in_the_admin'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
