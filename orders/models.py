@@ -195,7 +195,10 @@ class SavedCard(PaidWithCard, models.Model):
                 name="saved_card_default_of_its_customer",
             ),
         ]
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["card_last4"], name="saved_card_by_last4")]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["card_last4"], name="saved_card_by_last4"),
+            models.Index(fields=["card"], name="saved_card_by_card"),
+        ]
 
     def __str__(self) -> str:
         return str(self.card)

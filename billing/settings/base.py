@@ -349,7 +349,8 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+# A list of the admin has 100 rows: all of them chosen, and what else its form sends.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -102,8 +102,27 @@ def test_it_leads_nowhere_else(client, filters):
     assert answer["Location"].startswith(f"{ORDERS}?")
 
 
-def test_a_card_number_among_the_filters_is_not_in_the_address(client, canary):
-    assert client.post(CANCEL, {"filters": f"q={canary('filters')}"})["Location"] == ORDERS
+@pytest.mark.parametrize(
+    "write", [str, lambda digits: "".join(f"%{ord(digit):x}" for digit in digits)], ids=["plain", "%34"]
+)
+def test_a_card_number_among_the_filters_is_not_in_the_address(client, canary, write):
+    assert client.post(CANCEL, {"filters": f"q={write(canary('filters'))}"})["Location"] == ORDERS
+
+
+def test_filters_without_end_still_lead_to_the_list_once_orders_are_cancelled(client, orders):
+    answer = client.post(CANCEL, {"order": [orders[0].pk], "filters": "&" * 2_000})
+    assert (answer.status_code, answer["Location"]) == (302, ORDERS)
+    assert cancelled() == 1
+
+
+def test_all_rows_of_a_page_are_chosen_and_cancelled(client, orders):
+    """As a browser sends them, with the other fields of the two forms: within Django's limit to fields."""
+    page = [*orders, *make_orders(97, orders[0].customer, orders[0].card)]
+    asked = {"action": "cancel_chosen", "select_across": "0", "index": "0", "csrfmiddlewaretoken": "x"}
+    answer = client.post(ORDERS, asked | {"_selected_action": [order.pk for order in page]})
+    assert answer.status_code == 200
+    client.post(CANCEL, confirmed(answer) | {"csrfmiddlewaretoken": "x"})
+    assert cancelled() == 100
 
 
 def test_more_than_is_read_by_a_person_is_refused(client, orders, monkeypatch):

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.factories import make_card, make_orders, make_saved_card, make_user, next_year
+from tests.plans import plan_of
 
 pytestmark = pytest.mark.django_db
 MANY = 10_000
@@ -28,13 +29,6 @@ def browser(client, customer):
     # The first page of a session notes whose it is.
     client.get("/")
     return client
-
-
-def plan_of(sql):
-    """The steps by which the database answers a query: for each, the table and whatever is said about it."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"{'EXPLAIN QUERY PLAN' if connection.vendor == 'sqlite' else 'EXPLAIN'} {sql}")
-        return [" ".join(str(value) for value in row) for row in cursor.fetchall()]
 
 
 def listing(queries):

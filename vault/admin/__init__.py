@@ -5,6 +5,7 @@ incidents, keys, and the audit log.
 from vault.admin.audit import AuditEventAdmin
 from vault.admin.cards import CardAdmin
 from vault.admin.certificates import ErasureCertificateAdmin
+from vault.admin.dates import DatesMixin
 from vault.admin.exports import ExportRequestAdmin
 from vault.admin.incidents import IncidentAdmin
 from vault.admin.keys import KeyAdmin, RunAdmin
@@ -16,6 +17,7 @@ __all__ = [
     "AuditEventAdmin",
     "CSVMixin",
     "CardAdmin",
+    "DatesMixin",
     "ErasureCertificateAdmin",
     "ExportRequestAdmin",
     "IncidentAdmin",

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from vault import policy
 from vault.admin.chains import ChainMixin
+from vault.admin.dates import DatesMixin
 from vault.admin.lists import RefusePANSearchMixin, UncountedPaginator, ViewOnlyMixin, whole_number
 from vault.audit import record
 from vault.exceptions import InvalidToken
@@ -76,7 +77,7 @@ class ActorFilter(SimpleListFilter):
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(ViewOnlyMixin, RefusePANSearchMixin, ChainMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+class AuditEventAdmin(ViewOnlyMixin, RefusePANSearchMixin, ChainMixin, DatesMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
     list_display = ("time_utc", "operation", "result", "actor_name", "purpose", "about")
     list_filter = ("outcome", "is_alarm", OperationFilter, ActorFilter, "time")
     date_hierarchy = "time"

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from vault import evidence, policy
+from vault.admin.dates import DatesMixin
 from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin
 from vault.admin.pages import page
 from vault.exceptions import RecordTampered, VaultError
@@ -28,7 +29,7 @@ _INVALID = _("This certificate is not what was signed. An alarm was raised.")
 
 
 @admin.register(ErasureCertificate)
-class ErasureCertificateAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+class ErasureCertificateAdmin(ViewOnlyMixin, RefusePANSearchMixin, DatesMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
     list_display = ("number", "card", "issued")
     list_filter = ("issued_at",)
     list_select_related = ("card",)

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from vault import policy
+from vault.admin.dates import DatesMixin
 from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin
 from vault.models import Key, Run
 from vault.policy import Right
@@ -31,7 +32,7 @@ class KeyAdmin(_KeysMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unus
 
 
 @admin.register(Run)
-class RunAdmin(_KeysMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+class RunAdmin(_KeysMixin, DatesMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
     list_display = ("operation", "part", "state", "started_at", "finished_at", "found")
     list_filter = ("operation", "state")
     date_hierarchy = "started_at"

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -23,7 +25,7 @@ _NUMBER: Final = re.compile("[0-9]{1,18}")
 
 class RefusePANSearchMixin:
     """Keeps a card number in the search box, in any other parameter of a list, or among the rows that are chosen there,
-    out of SQL and out of the page.
+    out of SQL and out of the page; and what no row can be called, or no date can be, out of SQL.
 
     `RefusePANInURLMiddleware` refuses it earlier; a project that installs the vault without it is covered by this.
     """
@@ -34,8 +36,28 @@ class RefusePANSearchMixin:
         if any(map(contains_pan, (*asked, *chosen))):
             messages.error(request, _("Card numbers cannot be searched for. Search by the last four digits."))
             return HttpResponseRedirect(escape_leading_slashes(request.path))
+        if not all(map(self._may_be_key, chosen)):
+            # Django's own sentence, in every language that it has.
+            messages.error(
+                request, _("Items must be selected in order to perform actions on them. No items have been changed.")
+            )
+            return HttpResponseRedirect(escape_leading_slashes(request.path))
         response: HttpResponse = super().changelist_view(request, extra_context)  # type: ignore[misc]
         return response
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        try:
+            return super().get_changelist_instance(request)  # type: ignore[misc]
+        except OverflowError as error:
+            # The first hour of the year 1 in another time zone is no date in this one.
+            raise IncorrectLookupParameters from error
+
+    def _may_be_key(self, text: str) -> bool:
+        try:
+            self.opts.pk.clean(text, None)  # type: ignore[attr-defined]
+        except ValidationError:
+            return False
+        return True
 
 
 class ViewOnlyMixin:

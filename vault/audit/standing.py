@@ -51,7 +51,7 @@ def standing() -> Standing:
         near = AuditEvent.objects.filter(pk__gt=last - LOOKED_AT)
         seal = near.filter(operation=SEALED, outcome=AuditEvent.Outcome.DONE).order_by("-pk").first()
         # Those of other processes that were written while it was made are not in it, and it says up to where it is.
-        end = seal.details.get("until_row", seal.pk) if seal else 0
+        end = _end_of(seal) if seal else 0
         # No COUNT: it would read the whole log where none of it is sealed.
         unsealed = len(recent.filter(pk__gt=end).exclude(pk=seal.pk if seal else 0)[:LOOKED_AT])
     except DatabaseError:
@@ -60,6 +60,12 @@ def standing() -> Standing:
     held = _runs(WHOLE).filter(state=Run.State.DONE).first()
     broken = Run.objects.filter(operation__in=[WHOLE, NEWEST], state=Run.State.FAILED, pk__gt=held.pk if held else 0)
     return Standing(seal.time if seal else None, unsealed, whole, newest, broken.order_by("-pk").first())
+
+
+def _end_of(seal: AuditEvent) -> int:
+    """The last row that a seal vouches for. Whoever edited the seal is not to keep auditors from their list."""
+    said = seal.details.get("until_row") if isinstance(seal.details, dict) else None
+    return said if isinstance(said, int) else seal.pk
 
 
 def note(operation: str, started_at: datetime, found: Verification | str) -> Run:

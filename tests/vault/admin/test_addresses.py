@@ -20,6 +20,8 @@ pytestmark = pytest.mark.django_db
 
 OWN_ADDRESSES = {
     **{f"vault_incident_{act}": ("POST",) for act in ("confirm", "false_alarm", "clean", "reopen", "check")},
+    "vault_auditevent_verify": ("POST",),
+    "vault_card_csv": ("GET",),
     "vault_card_search": ("GET", "POST"),
     "vault_card_reveal": ("POST",),
     "vault_card_break_glass": ("POST",),
@@ -52,10 +54,10 @@ def address_of(name, asked):
     if name.startswith("vault_incident_"):
         return reverse(f"admin:{name}", args=[1])
     if name.startswith("vault_card_"):
-        return reverse(f"admin:{name}", args=[] if name == "vault_card_search" else [asked.card_id])
+        return reverse(f"admin:{name}", args=[] if name.endswith(("csv", "search")) else [asked.card_id])
     if name.startswith("vault_erasurecertificate_"):
         return reverse(f"admin:{name}", args=["era_" + "a" * 32])
-    return reverse(f"admin:{name}", args=[] if name.endswith(("locked", "unlock", "ask")) else [asked.pk])
+    return reverse(f"admin:{name}", args=[] if name.endswith(("locked", "unlock", "ask", "verify")) else [asked.pk])
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])

@@ -55,6 +55,16 @@ def test_a_seal_and_what_came_after_it_are_shown(wire, client, several):
     assert not wire.calls
 
 
+@pytest.mark.parametrize("details", ["[]", '{"until_row": "x"}', '{"until_row": {}}', "7"])
+def test_an_edited_seal_does_not_hide_the_log(client, several, details):
+    call_command("vault_audit", "seal")
+    with connections["audit"].cursor() as cursor:
+        cursor.execute("UPDATE vault_auditevent SET details = %s WHERE operation = 'audit.seal'", [details])
+    assert client.get(LOG).status_code == 200
+    client.post(VERIFY)
+    assert "does not hold together" in client.get(LOG).text
+
+
 def test_very_many_without_a_seal_are_not_counted_to_the_end(client, monkeypatch, several):
     monkeypatch.setattr(standings, "LOOKED_AT", 2)
     monkeypatch.setattr(chains, "LOOKED_AT", 2)

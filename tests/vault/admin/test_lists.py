@@ -86,3 +86,12 @@ def test_a_card_number_in_a_search_is_refused_without_the_middleware_too(rf: Req
     assert [str(message) for message in get_messages(request)] == [
         "Card numbers cannot be searched for. Search by the last four digits."
     ]
+
+
+@pytest.mark.parametrize("action", ["cancel_chosen", "export_chosen"])
+@pytest.mark.parametrize("chosen", ["", "x", "\x00", "1,2", "9" * 30, "-1" * 99])
+def test_what_no_row_can_be_called_is_not_looked_for(client, action, chosen):
+    client.force_login(make_user("editor", "orders.view_order", "orders.change_order", is_staff=True))
+    answer = client.post("/admin/orders/order/", {"action": action, "_selected_action": chosen, "index": "0"})
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/orders/order/")
+    assert "No items have been changed." in client.get("/admin/orders/order/").text

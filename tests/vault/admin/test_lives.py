@@ -40,7 +40,7 @@ def test_of_many_the_newest_are_shown_with_a_way_to_all(kept, django_assert_max_
     orders = make_orders(30, make_user("grace"), kept)
     other = make_order(make_user("carl"), make_card(canary("other")))
     client = signed("clerk", "vault.view_card", "orders.view_order")
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(27):
         page = client.get(change_page(kept)).text
     assert page.count("· Milk jug") == 10
     everything = client.get(f"/admin/orders/order/?card__exact={kept.token}").text
