@@ -1,4 +1,4 @@
-"""Names of other packages' models and fields, which those have in English alone."""
+"""Names that come from elsewhere, in English alone: of other packages' models and fields, and of settings."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ SENTENCES: Final = (
     ),
     gettext_noop("Raw passwords are not stored, so there is no way to see the user’s password."),
     gettext_noop("After you’ve created a user, you’ll be able to edit more user options."),
+)
+#: The purposes that settings have by themselves, as forms call them. Settings cannot say it: to look for a translation
+#: is to ask for the settings, and whoever asks while they are read gets half of them, for good.
+PURPOSES: Final = (
+    gettext_noop("Settlement"),
+    gettext_noop("Refund"),
+    gettext_noop("Fraud investigation"),
+    gettext_noop("Dispute"),
+    gettext_noop("Support"),
+    gettext_noop("Migration"),
 )
 
 

@@ -38,6 +38,7 @@ hypothesis.settings.load_profile("tests")
 SCANNER = pytest.StashKey[Scanner]()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Let every test with a database have both connections: nothing happens to a card without an audit event."""
     for item in items:
@@ -45,6 +46,8 @@ def pytest_collection_modifyitems(items):
             nearest = item.get_closest_marker("django_db")
             options = {"databases": "__all__"} | (nearest.kwargs if nearest else {})
             item.add_marker(pytest.mark.django_db(*(nearest.args if nearest else ()), **options), append=False)
+        else:
+            item.add_marker("either")
 
 
 # A vault among them: the first use of its store unwraps the fingerprint key, and that is audited.

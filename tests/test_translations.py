@@ -213,6 +213,7 @@ def left_in_english(html: str) -> Iterator[str]:
             yield text
 
 
+@pytest.mark.either
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("audience", PAGES)
 def test_pages_in_german_are_german(scene, audience):  # noqa: F811 - the fixture

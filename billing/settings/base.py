@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import environ
-from django.utils.translation import gettext_noop
 
 env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -136,15 +135,6 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Vault ---------------------------------------------------------------------------------------------------------
 
-# The purposes of the list below as forms call them, for translators alone. Names of another list stay as they are.
-_purposes = (
-    gettext_noop("Settlement"),
-    gettext_noop("Refund"),
-    gettext_noop("Fraud investigation"),
-    gettext_noop("Dispute"),
-    gettext_noop("Support"),
-    gettext_noop("Migration"),
-)
 VAULT = {
     "BACKEND": env.str("VAULT_BACKEND", default="aws"),
     "EMBEDDED_DIR": str(DATA_DIR / "vault"),

@@ -9,6 +9,7 @@ from tests.contract.stock import Stock
 from tests.factories import make_user
 
 pytestmark = [
+    pytest.mark.either,
     pytest.mark.django_db,
     # Of hypothesis, when it explains itself about a large strategy.
     pytest.mark.filterwarnings("ignore:Generating overly large repr"),
