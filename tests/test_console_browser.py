@@ -63,4 +63,4 @@ def test_a_count_leads_to_its_list(staff, visit):
     page = visit(staff)
     page.goto("/admin/")
     page.get_by_role("link", name="2 Orders today").click()
-    assert page.locator("#result_list tbody tr").count() == 2
+    expect(page.locator("#result_list tbody tr")).to_have_count(2)

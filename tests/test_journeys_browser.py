@@ -29,7 +29,7 @@ def sign_up(page, email):
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Password (again)").fill(PASSWORD)
     page.locator("main button[type=submit]").first.click()
-    page.wait_for_load_state("load")
+    page.get_by_label("Code").wait_for()
     check_page(page)
     code = re.search(r"[A-Z]{4}-[A-Z]{4}", mail.outbox[-1].body).group()
     page.get_by_label("Code").fill(code)

@@ -175,6 +175,11 @@ def test_noise_is_no_leak(scanner):
     assert scanner.leaks() == []
 
 
+def test_the_end_of_a_canary_is_no_number_of_a_row():
+    scanner = Scanner("tests/test_a.py::test_b")
+    assert {scanner.canary(f"row {number}")[-5] for number in range(50)} == {"0"}
+
+
 def test_canaries_are_card_numbers_that_differ_and_come_again():
     first, again = (Scanner("tests/test_a.py::test_b") for _ in range(2))
     drawn = [first.canary("a"), first.canary("a"), first.canary("b")]

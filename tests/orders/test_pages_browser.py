@@ -80,7 +80,7 @@ def test_a_browser_does_not_send_a_card_number_that_was_typed_into_the_search(vi
     for spelled in (digits, " ".join(digits), f"paid with {digits[:4]} {digits[4:8]}-{digits[8:12]} - {digits[12:]}"):
         page.get_by_role("searchbox").fill(spelled)
         page.get_by_role("button", name="Show orders").click()
-    assert sent == []
+    assert [address for address in sent if "/static/" not in address] == []
     assert page.url.endswith("/orders/")
     for harmless in (order.public_id, order.card.last4, "50 x 70, 12345678901"):
         page.get_by_role("searchbox").fill(harmless)
