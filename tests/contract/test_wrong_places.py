@@ -9,7 +9,7 @@ from tests.contract.harness import DESCRIPTION
 from tests.contract.stock import Stock
 from tests.factories import client_of, make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.either]
 
 CONTENT = json.loads(DESCRIPTION.read_text())
 OPERATIONS = {

@@ -15,7 +15,7 @@ from tests.vault.admin.visitors import (
 from vault import policy
 from vault.models import RevealRequest
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.either]
 
 
 OWN_ADDRESSES = {
