@@ -87,7 +87,7 @@ def test_what_is_paid_with_a_saved_card_changes_no_saved_card(customer, canary):
         pytest.param({"amount": Decimal("1e30")}, id="too much"),
         pytest.param({"amount": Decimal("Infinity")}, id="infinite"),
         pytest.param({"amount": Decimal("0.5"), "currency": "JPY"}, id="half a yen"),
-        pytest.param({"currency": "XXX"}, id="no such currency"),
+        pytest.param({"currency": "XXX"}, id="unknown currency"),
     ],
 )
 def test_wrong_content_is_refused_before_the_card_is_kept(customer, canary, wire, changes):
