@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.cache import caches
 from django.test import Client
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -43,6 +44,8 @@ def chromium(monkeypatch) -> Iterator[Browser]:
 @pytest.fixture
 def visit(chromium, live_server, complaints) -> Callable[..., Page]:
     """`visit(user)` is a page in which that user is signed in, without one nobody; options are those of a context."""
+    # No flush of the tables empties it, and the limits in it would count the visitors of the test before.
+    caches["default"].clear()
 
     def opened(user: User | None = None, *, width: int = DESKTOP, **options) -> Page:
         context = chromium.new_context(

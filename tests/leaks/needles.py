@@ -11,8 +11,6 @@ part could start, for one canary:
   A megabyte of ciphertext matches with a chance of 1e-5 or less.
 * The last 5 to 8 digits are a common number: 1e-5 for each. They count where they are all there is (a cell, an
   attribute, a JSON string) or stand behind a mask ("•••• 12345"). 7 or 8 at the end of a longer number always count.
-* The BIN of the canaries has 17390 in it, which is a time of day: from 17:39:00 to 17:39:09 UTC a time with its
-  milliseconds matches one canary in some ten thousand. Whoever sees an alarm of then alone has seen that.
 * Digits of fewer than three kinds, such as zeros, are in everything: those parts count only as the whole number.
 """
 

@@ -15,6 +15,8 @@ MAX_DEPTH = 3
 MAX_UNPACKED = 4 * 1024 * 1024
 
 _SEPARATED = re.compile(rb"(?<=[0-9])[ \-._/,:|\t\r\n]{1,3}(?=[0-9])")
+# A time keeps its separators: its microseconds joined to its seconds are seven digits that end like some canary.
+_MOMENT = re.compile(rb"(?<!\d)(?:20\d\d-[01]\d-[0-3]\d[T ])?[0-2]\d:[0-5]\d:[0-5]\d(?:[.,]\d{1,6})?(?!\d)")
 _ESCAPE_MARKS = (b"%2", b"%3", b"%C2", b"%c2", b"%E", b"%e", b"\\x", b"\\u", b"&#", b"&nbsp")
 _PERCENT_TWICE = re.compile(rb"%(?:25)+")
 _BACKSLASH = re.compile(r"\\+(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4}))")
@@ -83,7 +85,7 @@ def _folded(blob: bytes) -> bytes:
 
 
 def _joined(blob: bytes) -> bytes:
-    return _SEPARATED.sub(b"", blob)
+    return _SEPARATED.sub(b"", _MOMENT.sub(BREAK, blob))
 
 
 _STEPS = (

@@ -111,6 +111,7 @@ ALLOWED = {
     "last4": lambda d: f"•••• {d[-4:]}",
     "last4 as a cell": lambda d: d[-4:],
     "BIN and last4 in JSON": lambda d: json.dumps({"bin": d[:8], "last4": d[-4:]}),
+    "microseconds that end alike": lambda d: f'"2026-11-26T18:55:{int(d[-7]) % 6}{d[-7]}.{d[-6:]}+00:00"',
     "keyed digest": lambda d: hashlib.blake2b(d.encode(), key=b"key").hexdigest(),
 }
 
