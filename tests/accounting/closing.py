@@ -37,14 +37,13 @@ class Closing:
         self.repaired: dict[str, int] = {}
 
     def run(self) -> None:
-        let_an_hour_pass()
         self._command("vault_rotate", "card")
-        time.sleep(settings.VAULT["KEYS_MAX_AGE"])
-        self._command("vault_reencrypt")
-        # What nobody refers to is an orphan once it is this old.
-        time.sleep(settings.VAULT["ORPHAN_GRACE"] + 0.5)
+        # What nobody refers to is an orphan once it is older than this.
+        time.sleep(max(settings.VAULT["KEYS_MAX_AGE"], settings.VAULT["ORPHAN_GRACE"]) + 0.5)
         let_an_hour_pass()
+        # First: cards of which SQL knows nothing are not sealed anew.
         self.repaired = json.loads(self._command("vault_fsck", "--repair", "--format=json") or "{}").get("counts", {})
+        self._command("vault_reencrypt")
         self._command("vault_fsck", "--format=json")
         self._command("vault_audit", "seal")
         self._command("vault_audit", "verify", "--format=json")

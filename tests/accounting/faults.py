@@ -1,17 +1,16 @@
-"""What goes wrong in a worker: AWS fails, at random from the seed, and the process dies at a step that was drawn."""
+"""What goes wrong in a worker: AWS fails, connections are cut and the process dies, as the seed draws it."""
 
-import json
-import os
 import random
-import signal
+from contextlib import suppress
 
-from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ReadTimeoutError
 from django.db import connections
 
-#: How often a request to AWS fails, and how.
+from tests.faults import Moment, Point, acts
+from tests.wire import Wire
+
+#: How often a request to AWS fails.
 RATE = 0.015
-_KINDS = ("throttled", "broken", "silent", "lost")
+_KINDS = ("throttled", "broken", "silent", "refused", "lost", "lost for good", "half")
 _THROTTLED = {"dynamodb": "ProvisionedThroughputExceededException", "kms": "ThrottlingException"}
 _BROKEN = {"dynamodb": "InternalServerError", "kms": "KMSInternalException"}
 
@@ -21,83 +20,89 @@ class Faults:
 
     def __init__(self, vault) -> None:
         self._source = random.Random()  # noqa: S311 - seeded for each operation
-        self._rate = 0.0
-        self._dies_at = 0
-        self._step = 0
+        self._wire = Wire(vault)
+        self.heal()
         events = vault.session.botocore.get_component("event_emitter")
-        events.register_first("before-send", self._before_send)
-        events.register("response-received", self._received)
+        events.register_first("before-send", self._before_call)
+        events.register("response-received", self._after_call)
         for connection in connections.all():
-            connection.execute_wrappers.append(self._executed)
-            self._around_commit(connection)
+            _Watch(self, connection)
 
-    def begin(self, seed: str, *, rate: float, dies_at: int) -> None:
-        """From here on, until `end`. `dies_at` counts statements, commits, and requests to AWS and their answers."""
+    def begin(self, seed: str, *, rate: float, dies_at: int, cut_at: int) -> None:
+        """From here on, until `end`. Steps are statements, commits, and requests to AWS and their answers.
+
+        At `dies_at` the process is no more, and at `cut_at` its connection; 0 is never.
+        """
         self._source.seed(seed)
-        self._rate, self._dies_at, self._step = rate, dies_at, 0
+        self._rate, self._dies_at, self._cut_at, self._step = rate, dies_at, cut_at, 0
 
     def end(self) -> None:
         """What was to die and did not get that far dies now: it was answered, and nobody heard of it."""
         if self._dies_at:
-            _die()
-        self._rate = 0.0
+            acts.kill(None)
+        self.heal()
 
-    def _pass(self) -> None:
+    def heal(self) -> None:
+        """Nothing happens any more."""
+        self._wire.heal()
+        self._rate = self._dies_at = self._cut_at = self._step = 0
+
+    def step(self, connection=None, *, is_done: bool = False) -> None:
+        """The program is at the next step; `is_done` if it learns now that the server did what it was asked."""
         self._step += 1
         if self._step == self._dies_at:
-            _die()
+            acts.kill(None)
+        if connection is not None and self._cut_at and self._step >= self._cut_at:
+            self._cut_at = 0
+            # On SQLite there is no connection that could be cut.
+            with suppress(NotImplementedError):
+                (acts.lose if is_done else acts.disconnect)(Moment(_ANYWHERE, connection=connection))
 
-    def _before_send(self, request, event_name, **_):
-        self._pass()
+    def _before_call(self, event_name, **_):
+        if getattr(self._wire._thread, "is_performing", False):
+            return
+        self.step()
         if self._source.random() >= self._rate:
-            return None
-        service = event_name.split(".")[1]
+            return
+        _, service, operation = event_name.split(".")
         match self._source.choice(_KINDS):
             case "throttled":
-                return _answer(request, 400, _THROTTLED[service])
+                self._wire.fail(operation, _THROTTLED[service], times=1)
             case "broken":
-                return _answer(request, 500, _BROKEN[service])
+                self._wire.fail(operation, _BROKEN[service], status=500, times=1)
             case "silent":
-                raise ReadTimeoutError(endpoint_url="silent")
-        # AWS does what it is asked, and then nothing arrives.
-        self._loses = True
-        return None
+                self._wire.fail(operation, "Timeout", times=1)
+            case "refused":
+                self._wire.fail(operation, "Refused", times=1)
+            case "lost":
+                self._wire.lose_answer(operation)
+            case "lost for good":
+                self._wire.interrupt(operation)
+            case "half" if operation == "BatchGetItem":
+                self._wire.halve(operation)
 
-    _loses = False
+    def _after_call(self, **_):
+        self.step()
 
-    def _received(self, exception, **_):
-        loses, self._loses = self._loses, False
-        self._pass()
-        if loses and exception is None:
-            raise ReadTimeoutError(endpoint_url="lost")
+
+_ANYWHERE = Point("before", "call Decrypt")
+
+
+class _Watch:
+    """Tells of the statements and commits of a connection."""
+
+    def __init__(self, faults: Faults, connection) -> None:
+        self._faults, self._connection, self._commit = faults, connection, connection._commit
+        connection.execute_wrappers.append(self._executed)
+        connection._commit = self._committed
 
     def _executed(self, execute, sql, params, many, context):
-        self._pass()
-        return execute(sql, params, many, context)
+        self._faults.step(self._connection)
+        result = execute(sql, params, many, context)
+        self._faults.step(self._connection, is_done=True)
+        return result
 
-    def _around_commit(self, connection) -> None:
-        commit = connection._commit
-
-        def committing():
-            self._pass()
-            commit()
-            self._pass()
-
-        connection._commit = committing
-
-
-def _die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _answer(request, status, code):
-    body = json.dumps({"__type": f"com.amazonaws#{code}", "message": "injected"}).encode()
-
-    class Raw:
-        def stream(self, *_, **__):
-            yield body
-
-        def read(self, *_, **__):
-            return body
-
-    return AWSResponse(request.url, status, {"Content-Type": "application/x-amz-json-1.0"}, Raw())
+    def _committed(self):
+        self._faults.step(self._connection)
+        self._commit()
+        self._faults.step(self._connection, is_done=True)

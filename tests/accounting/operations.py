@@ -20,9 +20,8 @@ WEIGHTS = {
     "read": 100,
     "import": 25,
     "reencrypt": 15,
-    "rotate": 3,
     "seal": 7,
-    "fsck": 5,
+    "fsck": 1,
     "expired": 10,
 }
 #: Kinds that place an order.
@@ -32,7 +31,10 @@ ROWS = 8
 _FRESH = 0.5
 _TWICE = 0.15
 # Commands take many steps, and one of them is as good a moment to die as any other.
-_STEPS = {"import": 60, "reencrypt": 150, "rotate": 40, "fsck": 150}
+_STEPS = {"import": 120, "reencrypt": 300, "rotate": 80, "fsck": 300}
+_ROTATES_EVERY, _ROTATES_FIRST = 1000, 20
+#: How often the connection of an operation is cut at a step.
+CUTS = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Operation:
     :param via_api: or else as the pages do it
     :param twice: sent once more after it was answered
     :param dies_at: the step at which the process kills itself; 0 if it does not
+    :param cut_at: the step at which its connection to the database is cut; 0 if it is not
     :param storm: AWS answers nothing at the first attempt
     """
 
@@ -62,6 +65,7 @@ class Operation:
     via_api: bool
     twice: bool
     dies_at: int
+    cut_at: int
     storm: bool
 
     @property
@@ -74,10 +78,11 @@ def draw(seed: str, slot: int, number: int, *, workers: int, deaths: float = 0.0
     """The operation `number` of a worker. The same seed draws the same."""
     source = random.Random(f"{seed}/{slot}/{number}")  # noqa: S311 - reproducible is the point
     (kind,) = source.choices(list(WEIGHTS), weights=WEIGHTS.values())
-    if kind == "rotate" and slot:
-        # As operators do: one of them, and not two at once.
-        kind = "reencrypt"
+    if slot == 0 and number % _ROTATES_EVERY == _ROTATES_FIRST:
+        # As operators do: now and then, and not two of them at once.
+        kind = "rotate"
     first = KNOWN + (number * workers + slot) * ROWS
+    steps = _STEPS.get(kind, 50)
     fresh = source.random() < _FRESH
     return Operation(
         slot=slot,
@@ -92,7 +97,8 @@ def draw(seed: str, slot: int, number: int, *, workers: int, deaths: float = 0.0
         saves=source.random() < 0.6,
         via_api=source.random() < 0.5,
         twice=source.random() < _TWICE,
-        dies_at=source.randint(1, _STEPS.get(kind, 25)) if source.random() < deaths else 0,
+        dies_at=source.randint(1, steps) if source.random() < deaths else 0,
+        cut_at=source.randint(1, steps) if source.random() < CUTS else 0,
         storm=source.random() < 0.005,
     )
 

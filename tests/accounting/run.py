@@ -145,9 +145,8 @@ class Run:
         """How many operations were begun so far."""
         done = 0
         for slot in range(self.workers):
-            path = self.folder / "books" / f"{slot}.jsonl"
-            last = path.read_bytes().split(b"\n")[-2:-1] if path.exists() else []
-            done += min(json.loads(last[0])["number"] + 1 if last else 0, share(self.operations, slot, self.workers))
+            line = last_line(self.folder / "books" / f"{slot}.jsonl")
+            done += min(json.loads(line)["number"] + 1 if line else 0, share(self.operations, slot, self.workers))
         return done
 
     def _start(self, slot: int, *extra: str) -> int:
@@ -207,6 +206,18 @@ class Run:
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout.splitlines()[-1])
+
+
+def last_line(path: Path) -> bytes:
+    """The last whole line of a file that may grow meanwhile."""
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - _LONGEST_LINE, 0))
+        return b"".join(file.read().split(b"\n")[-2:-1])
+
+
+_LONGEST_LINE = 4096
 
 
 def program(name: str) -> list[str]:

@@ -134,8 +134,10 @@ class Worker:
             close_old_connections()
             seed = f"{self.options.seed}/{operation.name}/{attempt}/{is_first}"
             is_storm = is_first and attempt == 0 and operation.storm
-            dies_at = operation.dies_at if is_first and attempt == 0 else 0
-            self.faults.begin(seed, rate=1 if is_storm and rate else rate, dies_at=dies_at)
+            steps = {"dies_at": 0, "cut_at": 0}
+            if is_first and attempt == 0:
+                steps = {"dies_at": operation.dies_at, "cut_at": operation.cut_at}
+            self.faults.begin(seed, rate=1 if is_storm and rate else rate, **steps)
             try:
                 result = carry_out(operation, intent)
                 if operation.twice and (is_first or not rate):
@@ -162,7 +164,7 @@ class Worker:
         self._conclude(operation, book.DOUBTFUL)
 
     def _conclude(self, operation: Operation, state: str, **result) -> None:
-        self.faults.begin("", rate=0, dies_at=0)
+        self.faults.heal()
         self.book.conclude(operation.number, state, **result)
         entry = self.entries[operation.number]
         if state != book.WRONG:
@@ -205,7 +207,8 @@ class Worker:
         if order is None:
             return None
         what = {name: order.get(name) for name in ("label", "token", "order", "by")}
-        return what | {"origin": order.intent.get("origin", f"{self.slot}/{order.number}")}
+        is_repeat = order.intent["kind"] == "pay again"
+        return what | {"origin": order.intent["origin"] if is_repeat else f"{self.slot}/{order.number}"}
 
     def _order(self, operation: Operation) -> book.Entry | None:
         placed = [
