@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 from django.db import connections
 from django.test import override_settings
+from django.utils import translation
 
 from tests.browsers import chromium, complaints, visit
 from tests.cards import NUMBERS
@@ -83,6 +84,13 @@ def leaks(request, leak_sinks) -> Iterator[Scanner]:
     scanner = request.node.stash[SCANNER] = Scanner(seed=request.node.nodeid)
     with sinks.feeding(scanner):
         yield scanner
+
+
+@pytest.fixture(autouse=True)
+def no_language() -> Iterator[None]:
+    """The language of the last request does not stay for the next test."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture
