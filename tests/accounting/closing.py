@@ -1,7 +1,7 @@
 """Brings a run to rest and judges it.
 
 Without faults, and after the workers are through: operators rotate, seal anew, repair and verify; then the books are
-compared with the stores, and everything is searched for cards. Prints JSON.
+compared with the stores, and everything is searched for cards. Its result is JSON.
 """
 
 import io
@@ -60,6 +60,7 @@ class Closing:
         except CommandError as error:
             said = out.getvalue()
             self.wrong.append(f"{name} {' '.join(arguments)} ended with {error.returncode}: {error} {said[-1500:]}")
+        sys.stdout.write(out.getvalue())
         return out.getvalue()
 
 
@@ -81,20 +82,21 @@ def places_of_the_database() -> list[Path]:
 
 
 def main() -> None:
-    folder, seed, operations, workers, killed, *places = sys.argv[1:]
-    # Events of the audit log stay what they are: lines on stdout.
+    """Takes where to write the result, the books, seed and sizes of the run, processes that were killed, and folders."""
+    result, folder, seed, operations, workers, killed, *places = sys.argv[1:]
     closing = Closing()
     closing.run()
     books = Books.read(Path(folder), seed)
     balance = Balance(books, operations=int(operations), workers=int(workers))
     balance.strike({int(process) for process in killed.split(",") if process})
+    sys.stdout.flush()
     search = Search(seed, balance.numbers)
     search.everywhere([*map(Path, places), *places_of_the_database()])
-    result = {
+    said = {
         "wrong": closing.wrong + balance.wrong + search.leaks,
         "counts": balance.counts,
         "repaired": closing.repaired,
         "bytes": search.size,
         "seconds": search.seconds,
     }
-    sys.stdout.write(json.dumps(result) + "\n")
+    Path(result).write_text(json.dumps(said))

@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     disable_nagle_algorithm = True
 
-    def do_POST(self) -> None: 
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         target = self.headers.get("X-Amz-Target", "").partition(".")[0]
         region = self.headers.get("Authorization", "").split("/")[2]

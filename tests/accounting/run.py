@@ -64,6 +64,7 @@ class Run:
         self.seed, self.operations, self.workers, self.deaths = seed, operations, workers, deaths
         self.server = server
         self.folder = Path(installation.folder).parent / "accounts"
+        self._folders = (self.folder, installation.folder)
         self.tally = Tally()
         self._source = random.Random(f"{seed}/parent")  # noqa: S311 - reproducible as far as it goes
         for name in ("books", "inputs", "logs", "tmp"):
@@ -194,18 +195,18 @@ class Run:
     def _close(self) -> dict:
         killed = ",".join(map(str, self.tally.killed_processes))
         sizes = (str(self.operations), str(self.workers))
-        done = subprocess.run(
-            [
-                *program("closing"),
-                *(self.folder / "books", self.seed, *sizes, killed, self.folder, self.installation.folder),
-            ],
-            env=self.installation.environment | {"VAULT_ORPHAN_GRACE": GRACE},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return json.loads(done.stdout.splitlines()[-1])
+        result = self.folder / "result.json"
+        # What it prints is searched by itself.
+        with self._log("closing.out").open("wb") as log:
+            code = subprocess.run(
+                [*program("closing"), result, self.folder / "books", self.seed, *sizes, killed, *self._folders],
+                env=self.installation.environment | {"VAULT_ORPHAN_GRACE": GRACE},
+                stdout=log,
+                stderr=log,
+                check=False,
+            ).returncode
+        assert code == 0, self._log("closing.out").read_text(errors="replace")[-3000:]
+        return json.loads(result.read_text())
 
 
 def last_line(path: Path) -> bytes:
