@@ -9,6 +9,9 @@ env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parents[2]
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
 
+# The commit of an image without a checkout, for `pci_evidence`.
+SOURCE_COMMIT = env.str("SOURCE_COMMIT", default="")
+
 # Which of the surfaces this process answers: one image, several services.
 SURFACES = env.list("SURFACES", default=["web", "api", "admin"])
 
