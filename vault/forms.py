@@ -36,8 +36,25 @@ BRANDS: Final = json.dumps(
 )
 
 
+#: What a card number in the place of a choice is read as: no field offers it.
+_NO_CHOICE: Final = "-"
+
+
 class NoPANEcho(forms.BoundField):
-    """Shows again what was typed before an error, unless a card number stands in it: pages are kept by caches."""
+    """Shows again what was typed before an error, unless a card number stands in it: pages are kept by caches.
+
+    A choice with one in it is read as a choice that there is not: Django looks for choices in the database, and quotes
+    those that it does not find.
+    """
+
+    @property
+    def data(self) -> Any:
+        data = super().data
+        if not isinstance(self.field, forms.ChoiceField):
+            return data
+        if isinstance(data, list | tuple):
+            return [_NO_CHOICE if contains_pan(str(each)) else each for each in data]
+        return _NO_CHOICE if isinstance(data, str) and contains_pan(data) else data
 
     def value(self) -> Any:
         value = super().value()
