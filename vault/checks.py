@@ -13,7 +13,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, router
 from django.utils.module_loading import import_string
 
-from vault.conf import EMBEDDED_REFUSED, ONE_KEY_REFUSED, REGION_REFUSED, UNKNOWN_PURPOSE_REFUSED, vault_config
+from vault.conf import (
+    EMBEDDED_REFUSED,
+    EMULATOR_REFUSED,
+    ONE_KEY_REFUSED,
+    REGION_REFUSED,
+    UNKNOWN_PURPOSE_REFUSED,
+    vault_config,
+)
 from vault.models import AuditEvent
 
 E_SETTINGS: Final = Error("settings.VAULT cannot be used.", id="vault.E001")
@@ -34,6 +41,8 @@ E_AUDIT_ROUTER: Final = Error(
 E_CONFIRM_IDENTITY: Final = Error(
     "settings.VAULT['CONFIRM_IDENTITY'] does not name a function that can be imported.", id="vault.E008"
 )
+
+E_EMULATOR: Final = Error(EMULATOR_REFUSED, id="vault.E009")
 
 E_COPY_FIELD: Final = Error("brand_field and last4_field must name CharFields of the same model.", id="vault.E101")
 E_BLANK_WITHOUT_NULL: Final = Error("A PANField with blank=True needs null=True.", id="vault.E102")
@@ -65,7 +74,7 @@ W_NOBODY_TOLD: Final = CheckWarning(
     id="vault.W205",
 )
 
-_KNOWN_PROBLEMS: Final = {check.msg: check for check in (E_EMBEDDED, E_REGION, E_ONE_KEY, E_PURPOSE)}
+_KNOWN_PROBLEMS: Final = {check.msg: check for check in (E_EMBEDDED, E_EMULATOR, E_REGION, E_ONE_KEY, E_PURPOSE)}
 _TALKATIVE: Final = ("boto3", "botocore", "urllib3", "dynamodb_encryption_sdk")
 _QUIET: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -117,6 +119,8 @@ class VaultConfig:
         """Why these settings, each possible in itself, must not be used together; None if they may."""
         if self.BACKEND is Backend.EMBEDDED and not self.EMBEDDED_ALLOWED:
             return EMBEDDED_REFUSED
+        if self.ENDPOINT_URL and not self.EMBEDDED_ALLOWED and not _is_elsewhere_over_tls(self.ENDPOINT_URL):
+            return EMULATOR_REFUSED
         keys = (self.CARD_KEY, self.FINGERPRINT_KEY, self.AUDIT_KEY, self.CERTIFICATE_KEY)
         if len(set(keys)) < len(keys):
             return ONE_KEY_REFUSED
@@ -131,9 +135,26 @@ class VaultConfig:
 API_LIMIT: Final = 3000
 
 EMBEDDED_REFUSED: Final = "The embedded vault is for laptops and tests; here settings.VAULT['BACKEND'] must be 'aws'."
+EMULATOR_REFUSED: Final = (
+    "settings.VAULT['ENDPOINT_URL'] must be https and of another machine: no emulator gets cards here."
+)
 ONE_KEY_REFUSED: Final = "The keys for cards, fingerprints, the audit log and certificates must be four KMS keys."
 UNKNOWN_PURPOSE_REFUSED: Final = "settings.VAULT['PURPOSE_RULES'] has a rule for a purpose that is not in PURPOSES."
 REGION_REFUSED: Final = "The KMS keys must be of the region of the table, settings.VAULT['REGION']."
+
+
+def _is_elsewhere_over_tls(url: str) -> bool:
+    """True for an https address of another machine, by its full name: emulators are called `localhost` or `moto`."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    host = (parts.hostname or "").rstrip(".")
+    try:
+        is_this = ip_address(host).is_loopback
+    except ValueError:
+        is_this = "." not in host or host.endswith(".localhost")
+    return parts.scheme == "https" and not is_this
 
 
 def _region(key: str) -> str | None:

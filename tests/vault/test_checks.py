@@ -27,6 +27,25 @@ def no_mysql(settings, monkeypatch):
     [
         pytest.param({}, [], id="good"),
         pytest.param({"BACKEND": "embedded", "EMBEDDED_ALLOWED": False}, [checks.E_EMBEDDED], id="embedded"),
+        *(
+            pytest.param({"ENDPOINT_URL": url, "EMBEDDED_ALLOWED": False}, [checks.E_EMULATOR], id=url)
+            for url in (
+                "http://vpce-1.kms.eu-central-1.vpce.amazonaws.com",
+                "https://localhost:4566",
+                "https://127.0.0.1:5000",
+                "https://[::1]:5000",
+                "https://moto:5000",
+                "https://aws.localhost",
+                "https://[",
+                "vpce-1.kms.eu-central-1.vpce.amazonaws.com",
+            )
+        ),
+        pytest.param(
+            {"ENDPOINT_URL": "https://vpce-1.kms.eu-central-1.vpce.amazonaws.com", "EMBEDDED_ALLOWED": False},
+            [],
+            id="endpoint",
+        ),
+        pytest.param({"ENDPOINT_URL": "http://127.0.0.1:5000"}, [], id="emulator-on-a-laptop"),
         pytest.param({"CARD_KEY": "arn:aws:kms:us-east-1:1:key/k"}, [checks.E_REGION], id="region"),
         pytest.param({"CARD_KEY": GOOD["FINGERPRINT_KEY"]}, [checks.E_ONE_KEY], id="one-key"),
         pytest.param(
@@ -155,6 +174,13 @@ def test_production_refuses_the_embedded_vault_at_start():
     result = checked_in_production(VAULT_BACKEND="embedded", EMAIL_URL="smtp+tls://mail.example.com:587")
     assert result.returncode == 1
     assert "vault.E002" in result.stderr
+
+
+def test_production_refuses_an_emulator_at_start():
+    emulator = {"VAULT_ENDPOINT_URL": "http://127.0.0.1:5000", "EMAIL_URL": "smtp+tls://mail.example.com:587"}
+    result = checked_in_production(**emulator)
+    assert result.returncode == 1
+    assert "vault.E009" in result.stderr
 
 
 def test_production_does_not_start_without_a_mail_server():
