@@ -80,6 +80,8 @@ def start(dsn: str) -> None:
         spotlight=False,
         debug=False,
     )
+    # The client brings a handler that would print what it works with, if somebody turned its debugging on.
+    logging.getLogger("sentry_sdk.errors").handlers.clear()
     got_request_exception.connect(_report, dispatch_uid="billing.crash_reports")
 
 
