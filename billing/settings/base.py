@@ -369,5 +369,10 @@ USE_TZ = True
 
 # --- Logs ----------------------------------------------------------------------------------------------------------
 
+# Where crashes and errors are reported to, in the form of `billing.crash_reports` alone; nowhere without it.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
+SENTRY_RELEASE = env.str("SENTRY_RELEASE", default="")
+
 LOGGING = logging.LOGGING
 LOGGING_CONFIG = "billing.logs.configure"
