@@ -12,6 +12,7 @@ from django.forms.renderers import DjangoTemplates
 from django.forms.widgets import Script
 from django.utils.translation import gettext_lazy as _
 
+from vault.acceptance import accept
 from vault.exceptions import InvalidPAN, PANProblem
 from vault.expiry import InvalidExpiry, last_day_of_month, parse_expiry
 from vault.pan import ANY_LENGTH, PAN, RANGES, Brand
@@ -86,6 +87,8 @@ class _NeverRendered(forms.TextInput):
         return super().get_context(name, None, attrs)
 
 
+# What can be told while a number is typed.
+_HINTED: Final = (PANProblem.CHARACTERS, PANProblem.LENGTH, PANProblem.CHECKSUM)
 # A number pad on phones, and neither a spelling service nor a correction of digits.
 _TYPED: Final = {"inputmode": "numeric", "spellcheck": "false", "autocorrect": "off"}
 
@@ -99,7 +102,7 @@ class CardNumberInput(_NeverRendered):
             **_TYPED,
             "maxlength": "32",
             "data-brands": BRANDS,
-            **{f"data-hint-{problem}": PAN_MESSAGES[problem] for problem in PANProblem if problem != PANProblem.EMPTY},
+            **{f"data-hint-{problem}": PAN_MESSAGES[problem] for problem in _HINTED},
         }
         super().__init__(defaults | (attrs or {}))
 
@@ -146,7 +149,7 @@ class PANFormField(forms.Field):
         if value in self.empty_values or not str(value).strip():
             return None
         try:
-            return PAN(value)
+            return accept(value)
         except InvalidPAN as error:
             raise ValidationError(self.error_messages[error.problem], code=error.problem) from None
 
