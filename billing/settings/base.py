@@ -50,6 +50,8 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "billing.middleware.LocaleMiddleware",
+    # Before whatever looks for a session in the database.
+    "vault.middleware.RefuseCardDataMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     # Before CommonMiddleware, which would repeat the address in a redirect of its own.
     "vault.middleware.RefusePANInURLMiddleware",
