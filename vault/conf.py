@@ -43,6 +43,7 @@ class VaultConfig:
     A purpose may be named by everybody with the right, unless PURPOSE_RULES says something of it; see `PurposeRule`.
     The budgets are cards per actor and hour; GROUP_BUDGETS has other ones for reading, by the name of a group.
     API_LIMITS are requests per account and minute, for a batch rows, by the name of the limit; see `vault.api.limits`.
+    TEST_CARDS_ONLY refuses every number outside the published test ranges; see `vault.testcards`.
     CONFIRM_IDENTITY names a function that is given a request and returns None if its user has just shown who they are,
     or else the response that asks for it; without one nobody sees a revealed number.
     """
@@ -57,6 +58,7 @@ class VaultConfig:
     AUDIT_DATABASE: str = "audit"
     EMBEDDED_DIR: Path = Path("vault")
     EMBEDDED_ALLOWED: bool = False
+    TEST_CARDS_ONLY: bool = False
     ENDPOINT_URL: str = ""
     PROFILE: str = ""
     MATERIALS: Materials = Materials.PER_ITEM
@@ -172,6 +174,7 @@ _CONVERTERS: Final[dict[str, Any]] = {
     "MATERIALS": Materials,
     "EMBEDDED_DIR": Path,
     "EMBEDDED_ALLOWED": bool,
+    "TEST_CARDS_ONLY": bool,
     "DATA_KEY_MAX_AGE": int,
     "DATA_KEY_MAX_ITEMS": int,
     "KEYS_MAX_AGE": int,

@@ -5,7 +5,11 @@ from billing.settings.base import DATABASES, MIDDLEWARE, VAULT, env
 
 SECRET_KEY = env.str("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
-VAULT |= {"EMBEDDED_ALLOWED": False}
+VAULT |= {
+    "EMBEDDED_ALLOWED": False,
+    # A staging system with these settings says true, and is then safe from real cards.
+    "TEST_CARDS_ONLY": env.bool("VAULT_TEST_CARDS_ONLY", default=False),
+}
 
 for _alias, _variable in {"default": "DATABASE_URL", "audit": "AUDIT_DATABASE_URL"}.items():
     _kept = {"OPTIONS", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS"}

@@ -377,7 +377,7 @@ def test_a_card_whose_answer_was_lost_on_the_way_stays_readable(any_vault, read)
     wire = Wire(any_vault)
     card = services.tokenize(VISA).card
     items = due(any_vault, [card])
-    wire.lose_answer("TransactWriteItems")
+    wire.interrupt("TransactWriteItems")
     with pytest.raises(VaultUnavailable):
         reseal(items, Selection(before=timezone.now()))
     assert read([card]) == [VISA]
