@@ -9,21 +9,29 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from django.conf import settings
-from django.db.backends.sqlite3.creation import DatabaseCreation
-
-from tests import vaults
-
 _databases: dict[str, sqlite3.Connection] = {}
 _vaults: list[Path] = []
-_create_test_db = DatabaseCreation.create_test_db
-_fill = vaults.fill
+_originals: dict = {}
 
 
-def create_test_db(self, *args, **kwargs) -> str:
+def pytest_sessionstart(session) -> None:
+    # A plugin is imported before there are settings.
+    from django.db.backends.sqlite3.creation import DatabaseCreation
+
+    from tests import vaults
+
+    if not _originals:
+        _originals.update(create_test_db=DatabaseCreation.create_test_db, fill=vaults.fill)
+        DatabaseCreation.create_test_db = _create_test_db
+        vaults.fill = _fill
+
+
+def _create_test_db(self, *args, **kwargs) -> str:
+    from django.conf import settings
+
     alias = self.connection.alias
     if alias not in _databases:
-        name = _create_test_db(self, *args, **kwargs)
+        name = _originals["create_test_db"](self, *args, **kwargs)
         _databases[alias] = sqlite3.connect(":memory:")
         self.connection.connection.backup(_databases[alias])
         return name
@@ -35,14 +43,9 @@ def create_test_db(self, *args, **kwargs) -> str:
     return name
 
 
-def fill(folder: Path) -> None:
+def _fill(folder: Path) -> None:
     if not _vaults:
         template = Path(tempfile.mkdtemp()) / "vault"
-        _fill(template)
+        _originals["fill"](template)
         _vaults.append(template)
     shutil.copytree(_vaults[0], folder, ignore=shutil.ignore_patterns("*-wal", "*-shm"))
-
-
-def pytest_configure(config) -> None:
-    DatabaseCreation.create_test_db = create_test_db
-    vaults.fill = fill
