@@ -34,6 +34,7 @@ WRITTEN = {
     "en dashes": grouped(VISA, "–"),
     "mixed": f"{VISA[:4]} {VISA[4:8]}-{VISA[8:]}",
     "dots": grouped(VISA, "."),
+    "amex groups in dots": f"{AMEX[:4]}.{AMEX[4:10]}.{AMEX[10:]}",
     "slashes": grouped(VISA, "/"),
     "underscores": grouped(VISA, "_"),
     "commas": grouped(VISA, ","),
