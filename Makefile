@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. The work is done by the scripts in deploy/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format lock venv bench-audit bench-pages schema client contract messages
+.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format lock venv bench-audit bench-pages schema client contract messages mutants
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ messages: venv ## bring locale/ and vault/locale/ up to date with the code, and 
 
 contract: venv ## schemathesis for long, on SQLite (CONTRACT_EXAMPLES, CONTRACT_SEED, ARGS)
 	@DATA_DIR=$$(mktemp -d) CONTRACT_EXAMPLES=$${CONTRACT_EXAMPLES:-200} .venv/bin/python -m pytest tests/contract $(ARGS)
+
+mutants: venv ## change the innermost rooms and see that a test notices (MUTANTS="pan policy"; DURATION)
+	@.venv/bin/python -m tests.mutation $(MUTANTS)
 
 lock: venv ## turn the two requirements.in into hashed locks (ARGS="--upgrade")
 	@deploy/setup/lock.sh $(ARGS)

@@ -137,6 +137,8 @@ INNOCENT = {
     "decimal": f"4.{VISA[1:]}",
     "prices": "5.10 12.50 100.00 3.99 7.25 51.00",
     "amount": "4,111,111,111,111",
+    "amount in threes": grouped(NUMBERS["amex"][1], ",", size=3),
+    "decimal of two halves": f"{VISA[:8]}.{VISA[8:]}",
     "MD5": "4111111111111111abcdef0123456789",
     "SHA-1": f"abcd{VISA}{'0' * 20}",
     "SHA-256": f"{VISA}{'a' * 32}{VISA}",
