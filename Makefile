@@ -61,7 +61,7 @@ messages: venv ## bring locale/ and vault/locale/ up to date with the code, and 
 contract: venv ## schemathesis for long, on SQLite (CONTRACT_EXAMPLES, CONTRACT_SEED, ARGS)
 	@DATA_DIR=$$(mktemp -d) CONTRACT_EXAMPLES=$${CONTRACT_EXAMPLES:-200} .venv/bin/python -m pytest tests/contract $(ARGS)
 
-mutants: venv ## change the innermost rooms and see that a test notices (MUTANTS="pan policy"; DURATION)
+mutants: venv ## change the innermost rooms and see that a test notices (MUTANTS="pan policy"; hours for all)
 	@.venv/bin/python -m tests.mutation $(MUTANTS)
 
 lock: venv ## turn the two requirements.in into hashed locks (ARGS="--upgrade")
