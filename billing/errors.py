@@ -45,6 +45,13 @@ def too_many_requests(request: HttpRequest) -> HttpResponse:
     return answer
 
 
+def mail_unavailable(request: HttpRequest) -> HttpResponse:
+    """For what ends with a code in a mail that could not be sent."""
+    answer = _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, "503_mail.html")
+    answer["Retry-After"] = "60"
+    return answer
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """The page without the request: whatever a context processor would ask for may be what failed.
 

@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 from django.db import connections
 from django.test import override_settings
+from django.utils import translation
 
 from tests.browsers import chromium, complaints, visit
 from tests.cards import NUMBERS
@@ -34,6 +35,14 @@ __all__ = [
 hypothesis.configuration.set_hypothesis_home_dir(os.devnull)
 # No database: examples would be kept as well. No deadline: a busy machine is no bug.
 hypothesis.settings.register_profile("tests", database=None, deadline=None)
+# For `make mutants`: that it fails is all that is asked of a test, and the same examples each time.
+hypothesis.settings.register_profile(
+    "mutants",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 hypothesis.settings.load_profile("tests")
 
 SCANNER = pytest.StashKey[Scanner]()
@@ -83,6 +92,13 @@ def leaks(request, leak_sinks) -> Iterator[Scanner]:
     scanner = request.node.stash[SCANNER] = Scanner(seed=request.node.nodeid)
     with sinks.feeding(scanner):
         yield scanner
+
+
+@pytest.fixture(autouse=True)
+def no_language() -> Iterator[None]:
+    """The language of the last request does not stay for the next test."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -95,7 +95,9 @@ class AWSSession:
 
 def client_config(*, connect_timeout: float, read_timeout: float, max_attempts: int, max_connections: int) -> Config:
     """How long to wait, in seconds, and how often to ask. The defaults of boto3 are 60 seconds and no keep-alive."""
-    return Config(
+    return Config(  # type: ignore[call-arg] # the stubs lack the first one
+        # AWS_ENDPOINT_URL and endpoint_url in a profile would send cards elsewhere, past settings.VAULT and its checks.
+        ignore_configured_endpoint_urls=True,
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": max_attempts},

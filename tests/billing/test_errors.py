@@ -25,6 +25,7 @@ PAGES = {
     "404": (lambda request: errors.not_found(request, Exception("secret")), 404, "Not found"),
     "429": (errors.too_many_requests, 429, "Too many requests"),
     "500": (errors.server_error, 500, "Something went wrong"),
+    "mail": (errors.mail_unavailable, 503, "No mail can be sent now"),
     "503": (lambda request: unavailable(request, VaultSealed()), 503, "Not possible now"),
 }
 
