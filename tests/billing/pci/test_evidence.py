@@ -1,5 +1,6 @@
 """The evidence for an assessor: complete or not there, and honest about what is not in order."""
 
+import hashlib
 import json
 import logging
 import re
@@ -69,8 +70,9 @@ def test_everything_is_in_the_index_and_the_index_is_in_the_audit_log(written):
     assert names == {each["name"] for each in index["files"]} | {"evidence.json", "SHA256SUMS"}
     assert all((written / each["name"]).stat().st_size == each["size"] for each in index["files"])
     (event,) = events("evidence", outcome="done")
-    sums = (written / "SHA256SUMS").read_text()
-    assert f"{event.details['index_sha256']}  evidence.json\n" in sums
+    digest = hashlib.sha256((written / "evidence.json").read_bytes()).hexdigest()
+    assert event.details["index_sha256"] == digest
+    assert f"{digest}  evidence.json\n" in (written / "SHA256SUMS").read_text()
     assert outcomes("evidence") == ["intent", "done"]
 
 
