@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. The work is done by the scripts in deploy/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format bench-audit bench-pages schema client messages contract false-alarms accounting mutants lock venv
+.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format bench-audit bench-pages schema client messages access contract false-alarms accounting mutants lock venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ client: venv ## make clients/python anew from docs/openapi.json
 
 messages: venv ## bring locale/ and vault/locale/ up to date with the code, and compile them
 	@deploy/setup/messages.sh
+
+access: venv ## write docs/access.md, who may open what, from tests/access/table.py
+	@DATA_DIR=$$(mktemp -d) .venv/bin/python -W ignore -m tests.access.document
 
 contract: venv ## schemathesis for long, on SQLite (CONTRACT_EXAMPLES, CONTRACT_SEED, ARGS)
 	@DATA_DIR=$$(mktemp -d) CONTRACT_EXAMPLES=$${CONTRACT_EXAMPLES:-200} .venv/bin/python -m pytest tests/contract $(ARGS)
