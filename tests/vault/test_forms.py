@@ -1,3 +1,4 @@
+import re
 from datetime import date
 
 import pytest
@@ -43,7 +44,8 @@ def test_the_fields_are_made_for_a_card():
     for field in (number, expires):
         for attribute in ('inputmode="numeric"', 'spellcheck="false"', 'autocorrect="off"'):
             assert attribute in field
-    assert 'src="/static/vault/card-typing.js" type="module"' in str(form.media)
+    # Between the two stands its integrity.
+    assert re.search(r'src="/static/vault/card-typing\.js" integrity="sha384-[^"]{64}" type="module"', str(form.media))
 
 
 @pytest.mark.parametrize(("text", "code"), [("", "required"), ("soon", "invalid"), ("01/20", "expired")])
