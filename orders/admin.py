@@ -6,10 +6,13 @@ from typing import Any, Final, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import smart_split, unescape_string_literal
 from django.utils.translation import gettext_lazy as _
 
 from orders.cancellations import CancelMixin
@@ -27,6 +30,7 @@ __all__ = ["DeliveryAdmin", "EndpointAdmin", "EventAdmin", "OrderAdmin", "SavedC
 
 # What can be mended in an order.
 _TEXTS: Final = frozenset({"name", "description"})
+_QUOTES: Final = "\"'"
 
 
 def card_text(row: PaidWithCard) -> str:
@@ -40,12 +44,33 @@ def customer_text(row: Any) -> str:
     return str(row.customer.email or row.customer.get_username())
 
 
+class CustomerSearchMixin(admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+    """Looks for each word of a search in `search_fields`, and in the address and the name of the customer.
+
+    Customers are a query within the query. If they were joined, as Django does it, MariaDB would begin with them, and
+    sort all of their rows for a page.
+    """
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        for word in smart_split(search_term):
+            phrase = unescape_string_literal(word) if word[0] in _QUOTES and word[0] == word[-1] else word
+            customers = User.objects.filter(Q(email__icontains=phrase) | Q(username__icontains=phrase))
+            found = Q(customer__in=customers.values("pk"))
+            for field in self.get_search_fields(request):
+                name = field.removeprefix("=")
+                found |= Q(**{f"{name}__icontains" if name == field else f"{name}__iexact": phrase})
+            queryset = queryset.filter(found)
+        return queryset, False
+
+
 @admin.register(Order)
-class OrderAdmin(RefusePANSearchMixin, CancelMixin, CSVMixin, DatesMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+class OrderAdmin(RefusePANSearchMixin, CustomerSearchMixin, CancelMixin, CSVMixin, DatesMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
     list_display = ("public_id", "name", "customer_email", "money", "masked_card", "status", "placed_at")
     list_filter = ("status", "card_brand", "currency", "placed_at")
     date_hierarchy = "placed_at"
-    search_fields = ("=public_id", "name", "customer__email", "customer__username", "=card_last4")
+    search_fields = ("=public_id", "name", "=card_last4")
     search_help_text = _("Order, name, customer or last four digits of the card")
     show_full_result_count = False
     list_per_page = 100
@@ -144,10 +169,10 @@ class OrderAdmin(RefusePANSearchMixin, CancelMixin, CSVMixin, DatesMixin, admin.
 
 
 @admin.register(SavedCard)
-class SavedCardAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+class SavedCardAdmin(ViewOnlyMixin, RefusePANSearchMixin, CustomerSearchMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
     list_display = ("masked_card", "nickname", "default", "customer_email", "token", "expires", "created_at")
     list_filter = ("card_brand", "created_at")
-    search_fields = ("customer__email", "customer__username", "=card_last4")
+    search_fields = ("=card_last4",)
     search_help_text = _("Customer or last four digits of the card")
     show_full_result_count = False
     list_per_page = 100

@@ -35,6 +35,14 @@ __all__ = [
 hypothesis.configuration.set_hypothesis_home_dir(os.devnull)
 # No database: examples would be kept as well. No deadline: a busy machine is no bug.
 hypothesis.settings.register_profile("tests", database=None, deadline=None)
+# For `make mutants`: that it fails is all that is asked of a test, and the same examples each time.
+hypothesis.settings.register_profile(
+    "mutants",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 hypothesis.settings.load_profile("tests")
 
 SCANNER = pytest.StashKey[Scanner]()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -73,13 +74,10 @@ def kill_after(process, seconds):
     return process.wait() == -signal.SIGKILL
 
 
-@pytest.fixture
-def installation(tmp_path_factory, request):
-    """An installation with an empty, provisioned vault: on files, or on databases of its own on the private server.
-
-    `@pytest.mark.parametrize("installation", [{"VAULT_X": "1"}], indirect=True)` adds to its environment.
-    """
-    made = Installation(tmp_path_factory.mktemp("installation"), **getattr(request, "param", {}))
+@contextmanager
+def installed(folder, **variables):
+    """An installation with an empty, provisioned vault: on files, or on databases of its own on the private server."""
+    made = Installation(folder, **variables)
     is_mysql = settings.DATABASES["default"]["ENGINE"].endswith("mysql")
     names = [f"installation_{os.getpid()}_{number}" for number in range(2)] if is_mysql else []
     for name, variable in zip(names, _SQL, strict=False):
@@ -92,6 +90,15 @@ def installation(tmp_path_factory, request):
     yield made
     for name in names:
         _sql(f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def installation(tmp_path_factory, request):
+    """See `installed`. `@pytest.mark.parametrize("installation", [{"VAULT_X": "1"}], indirect=True)` adds to its
+    environment.
+    """
+    with installed(tmp_path_factory.mktemp("installation"), **getattr(request, "param", {})) as made:
+        yield made
 
 
 def _sql(statement):

@@ -7,13 +7,16 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import partial, wraps
 from typing import TYPE_CHECKING
 
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from botocore.hooks import first_non_none_response
 from botocore.httpsession import URLLib3Session
@@ -33,13 +36,14 @@ class Fault:
     code: str
     status: int
     left: float
+    headers: dict[str, str] = field(default_factory=dict)
 
     def answer(self, request):
         if raised := _RAISED.get(self.code):
             raise raised(endpoint_url=request.url)
         # As AWS does, it quotes what nobody outside should see.
         said = {"__type": f"com.amazonaws#{self.code}", "message": "arn:aws:injected"}
-        return _answer(request, said, status=self.status)
+        return _answer(request, said, status=self.status, headers=self.headers)
 
 
 class Wire:
@@ -59,6 +63,10 @@ class Wire:
         self._interrupted: Counter[str] = Counter()
         self._halved: Counter[str] = Counter()
         self._thread = threading.local()
+        #: Access keys that AWS calls expired.
+        self.expired: set[str] = set()
+        #: How much later it is for AWS than for this machine. Five minutes are borne.
+        self.ahead = timedelta()
         if vault is not None:
             self.listen(vault.session.botocore)
 
@@ -94,6 +102,8 @@ class Wire:
         operation = event_name.rpartition(".")[2]
         self.calls[operation] += 1
         self.bodies.append(request.body or b"")
+        if refused := self._refuse_signature(request):
+            return refused
         fault = self._faults.get(operation)
         if fault is not None and fault.left > 0:
             fault.left -= 1
@@ -106,6 +116,16 @@ class Wire:
             raise ReadTimeoutError(endpoint_url=request.url)
         if _spend(self._halved, operation):
             return _half(request, self._perform(events, request, event_name))
+        return None
+
+    def _refuse_signature(self, request):
+        signed = datetime.strptime(_text(request.headers["X-Amz-Date"]), "%Y%m%dT%H%M%S%z")
+        now = datetime.now(UTC) + self.ahead
+        if abs(now - signed) > timedelta(minutes=5):
+            date = {"Date": format_datetime(now, usegmt=True)}
+            return Fault("InvalidSignatureException", 400, 1, headers=date).answer(request)
+        if _text(request.headers["Authorization"]).partition("Credential=")[2].partition("/")[0] in self.expired:
+            return Fault("ExpiredTokenException", 400, 1).answer(request)
         return None
 
     def _perform(self, events, request, event_name):
@@ -144,7 +164,11 @@ def _half(request, answer):
     return _answer(request, said)
 
 
-def _answer(request, said, *, status=200):
+def _text(header):
+    return header.decode() if isinstance(header, bytes) else header
+
+
+def _answer(request, said, *, status=200, headers=None):
     body = json.dumps(said).encode()
 
     class Raw:
@@ -154,7 +178,8 @@ def _answer(request, said, *, status=200):
         def read(self, *_, **__):
             return body
 
-    return AWSResponse(request.url, status, {"Content-Type": "application/x-amz-json-1.0"}, Raw())
+    headers = HTTPHeaders.from_dict({"Content-Type": "application/x-amz-json-1.0"} | (headers or {}))
+    return AWSResponse(request.url, status, headers, Raw())
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.renderers import DjangoTemplates
-from django.forms.widgets import Script
 from django.utils.translation import gettext_lazy as _
 
 from vault.acceptance import accept
 from vault.exceptions import InvalidPAN, PANProblem
 from vault.expiry import InvalidExpiry, last_day_of_month, parse_expiry
+from vault.integrity import IntactScript
 from vault.pan import ANY_LENGTH, PAN, RANGES, Brand
 from vault.redaction import contains_pan
 
@@ -82,7 +82,7 @@ class _NeverRendered(forms.TextInput):
     """
 
     class Media:
-        js = (Script("vault/card-fields.js", defer=True), Script("vault/card-typing.js", type="module"))
+        js = (IntactScript("vault/card-fields.js", defer=True), IntactScript("vault/card-typing.js", type="module"))
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__({"data-card-data": "", **(attrs or {})})

@@ -11,6 +11,9 @@ env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parents[2]
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
 
+# The commit of an image without a checkout, for `pci_evidence`.
+SOURCE_COMMIT = env.str("SOURCE_COMMIT", default="")
+
 # Which of the surfaces this process answers: one image, several services.
 SURFACES = env.list("SURFACES", default=["web", "api", "admin"])
 
@@ -368,6 +371,11 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 # --- Logs ----------------------------------------------------------------------------------------------------------
+
+# Where crashes and errors are reported to, in the form of `billing.crash_reports` alone; nowhere without it.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
+SENTRY_RELEASE = env.str("SENTRY_RELEASE", default="")
 
 LOGGING = logging.LOGGING
 LOGGING_CONFIG = "billing.logs.configure"

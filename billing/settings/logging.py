@@ -76,3 +76,10 @@ LOGGING: dict[str, Any] = {
         **{name: {"handlers": [], "level": lowest, "propagate": True} for name, lowest in PINNED.items()},
     },
 }
+if env.str("SENTRY_DSN", default=""):
+    LOGGING["handlers"]["sentry"] = {
+        "class": "billing.crash_reports.ErrorHandler",
+        "level": "ERROR",
+        "filters": ["redact"],
+    }
+    LOGGING["root"]["handlers"].append("sentry")

@@ -20,3 +20,4 @@ INSTALLED_APPS = [*INSTALLED_APPS, "tests.shop"]
 MIDDLEWARE = [name for name in MIDDLEWARE if "whitenoise" not in name]
 # Without the redaction of each record as it is made: the leak scanner is to see what our own code gives to a logger.
 LOGGING_CONFIG = "logging.config.dictConfig"
+SENTRY_DSN = ""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -36,16 +37,20 @@ def fail(moment, code, status="400"):
 
 def disconnect(moment):
     """The server closes the connection: before COMMIT, nothing of the transaction is left."""
-    _close_by_server(moment.connection)
+    _close_by_server(moment.connection, moment.connection.connection.thread_id())
 
 
 def lose(moment):
-    """The server closes the connection when it has done what it was asked: the answer never arrives."""
+    """The connection breaks when the server has done what it was asked: the answer never arrives."""
     connection = moment.connection
-    _close_by_server(connection)
-    with connection.wrap_database_errors:
-        # What the driver makes of it is what the program gets.
-        connection.connection.query("SELECT 1")
+    closing = threading.Timer(0.1, _close_by_server, [connection, connection.connection.thread_id()])
+    closing.start()
+    try:
+        # The driver waits for an answer, and says itself that none came.
+        with connection.wrap_database_errors:
+            connection.connection.query("DO SLEEP(60)")
+    finally:
+        closing.join()
 
 
 def deny(moment, number):
@@ -53,13 +58,13 @@ def deny(moment, number):
     raise OperationalError(int(number), "injected")
 
 
-def _close_by_server(connection):
+def _close_by_server(connection, number):
     if connection.vendor != "mysql":
         raise NotImplementedError("There is no server that could close this connection.")
     other = connection.copy()
     try:
         with other.cursor() as cursor:
-            cursor.execute("KILL %s", [connection.connection.thread_id()])
+            cursor.execute("KILL %s", [number])
     finally:
         other.close()
 

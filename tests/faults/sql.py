@@ -64,6 +64,8 @@ class Deadlock:
 
     def _lock_gap(self):
         self._other = self._connection.copy()
+        # A thread waits on it.
+        self._other.inc_thread_sharing()
         self._other.set_autocommit(False)
         with self._other.cursor() as cursor:
             # Committed reads lock no gaps.

@@ -44,6 +44,21 @@ def test_an_order_is_found_by(clerk, order, canary, field):
 
 
 @pytest.mark.parametrize(
+    ("query", "is_found"),
+    [("milk ADA", True), ("milk bob", False), ('"milk jug"', True), ('"jug milk"', False), ("jug milk", True)],
+)
+def test_each_word_of_a_search_is_somewhere_in_an_order(clerk, order, canary, query, is_found):
+    make_order(make_user("bob"), make_card(canary("other")), name="Grinder")
+    assert (order.public_id in clerk.get(ORDERS, {"q": query}).text) is is_found
+
+
+def test_saved_cards_are_found_by_customer_and_last_four(clerk, order):
+    saved = SavedCard.objects.get()
+    for query, is_found in (("ada", True), (f"ada {saved.card.last4}", True), ("bob", False)):
+        assert (saved.token.text in clerk.get(SAVED, {"q": query}).text) is is_found
+
+
+@pytest.mark.parametrize(
     "query", ["status__exact=placed", "card_brand__exact=visa", "currency__exact=EUR", "placed_at__year=2000"]
 )
 def test_orders_are_filtered(clerk, order, query):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings as hypothesis_settings, strategies as st
 from stdnum import luhn
 
-from tests.cards import NUMBERS, with_check_digit
+from tests.cards import ALL_NUMBERS, NUMBERS, with_check_digit
 from tests.drawn import digits, issued, typed
 from vault.exceptions import InvalidPAN, PANProblem
 from vault.pan import MOST_CHARACTERS, PAN, RANGES, Brand, brand_and_lengths, has_luhn_checksum, mask
@@ -202,8 +202,9 @@ def test_it_shows_last_four_alone(show):
 
 def test_it_cannot_be_pickled_changed_or_taken_apart():
     pan = PAN(VISA)
-    with pytest.raises(TypeError):
-        pickle.dumps(pan)
+    for way in (pickle.dumps, PAN.__getstate__):
+        with pytest.raises(TypeError, match=r"^A PAN cannot be pickled\.$"):
+            way(pan)
     with pytest.raises(AttributeError):
         pan.brand = Brand.AMEX
     assert copy.deepcopy([pan])[0] is pan
@@ -223,6 +224,32 @@ def test_equal_numbers_are_equal_and_nothing_else_is():
     assert pan != VISA
     assert pan.masked == mask("1111")
     assert pan.expose() == VISA
+
+
+@pytest.mark.parametrize(("first", "last", "brand"), [each[:3] for each in RANGES])
+def test_a_beginning_as_long_as_its_range_is_of_the_brand(first, last, brand):
+    assert {brand_and_lengths(first)[0], brand_and_lengths(last)[0]} == {brand}
+
+
+def test_a_text_is_as_long_as_a_typed_number_can_be_and_no_longer():
+    gap = MOST_CHARACTERS - len(VISA)
+    assert PAN(VISA[:8] + " " * gap + VISA[8:]).expose() == VISA
+    assert problem_of(VISA[:8] + " " * (gap + 1) + VISA[8:]) is PANProblem.LENGTH
+    # What is wrong is said of what was read; the rest was not.
+    assert problem_of(VISA + " " * gap + "x") is PANProblem.CHARACTERS
+    assert problem_of(VISA + " " * gap + " x") is PANProblem.LENGTH
+
+
+def problem_of(text):
+    with pytest.raises(InvalidPAN) as caught:
+        PAN(text)
+    return caught.value.problem
+
+
+def test_it_is_formatted_as_text_and_hashed_as_a_number():
+    pan = PAN(VISA)
+    assert f"{pan:*>12}" == f"***{mask('1111')}"
+    assert len({hash(PAN(digits)) for digits in ALL_NUMBERS}) == len(ALL_NUMBERS)
 
 
 def test_every_brand_has_a_label():
