@@ -85,6 +85,13 @@ def test_a_card_number_in_the_place_of_a_choice_is_neither_quoted_nor_looked_for
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("number", ["9" * 40, "-" + "9" * 19, "９" * 40, "1_" * 20 + "1"])
+def test_a_number_that_no_key_is_as_large_as_is_no_choice(number):
+    form = ChoiceForm({"one": "a", "many": ["a"], "group": number, "groups": [number]})
+    assert form.errors.keys() == {"group", "groups"}
+
+
+@pytest.mark.django_db
 def test_a_choice_that_there_is_not_is_quoted_as_before():
     group = Group.objects.create(name="Night shift")
     form = ChoiceForm({"one": "b", "many": ["a"], "group": group.pk, "groups": [group.pk]})
