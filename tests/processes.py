@@ -1,10 +1,12 @@
 """An installation of its own: a database, a vault, and the real processes that work with them."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from django.conf import settings
 from django.db import connections
 
 _SQL = ("DATABASE_URL", "AUDIT_DATABASE_URL")
+_numbers = itertools.count()
 
 
 class Installation:
@@ -68,15 +71,12 @@ def kill_after(process, seconds):
     return process.wait() == -signal.SIGKILL
 
 
-@pytest.fixture
-def installation(tmp_path_factory, request):
-    """An installation with an empty, provisioned vault: on files, or on databases of its own on the private server.
-
-    `@pytest.mark.parametrize("installation", [{"VAULT_X": "1"}], indirect=True)` adds to its environment.
-    """
-    made = Installation(tmp_path_factory.mktemp("installation"), **getattr(request, "param", {}))
+@contextmanager
+def installed(folder, **variables):
+    """An installation with an empty, provisioned vault: on files, or on databases of its own on the private server."""
+    made = Installation(folder, **variables)
     is_mysql = settings.DATABASES["default"]["ENGINE"].endswith("mysql")
-    names = [f"installation_{os.getpid()}_{number}" for number in range(2)] if is_mysql else []
+    names = [f"installation_{os.getpid()}_{next(_numbers)}" for _ in _SQL] if is_mysql else []
     for name, variable in zip(names, _SQL, strict=False):
         _sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
         server, socket = os.environ["DATABASE_URL"].split("?")
@@ -87,6 +87,16 @@ def installation(tmp_path_factory, request):
     yield made
     for name in names:
         _sql(f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def installation(tmp_path_factory, request):
+    """One for this test: see `installed`.
+
+    `@pytest.mark.parametrize("installation", [{"VAULT_X": "1"}], indirect=True)` adds to its environment.
+    """
+    with installed(tmp_path_factory.mktemp("installation"), **getattr(request, "param", {})) as made:
+        yield made
 
 
 def _sql(statement):
