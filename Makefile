@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. The work is done by the scripts in deploy/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format lock venv bench-audit bench-pages schema client contract messages access load load-tokens load-import load-steady load-orders
+.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format bench-audit bench-pages schema client messages access contract false-alarms accounting mutants load load-tokens load-import load-steady load-orders lock venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,15 @@ load-steady: venv ## a server at 70 % for half an hour (LOAD_SECONDS)
 
 contract: venv ## schemathesis for long, on SQLite (CONTRACT_EXAMPLES, CONTRACT_SEED, ARGS)
 	@DATA_DIR=$$(mktemp -d) CONTRACT_EXAMPLES=$${CONTRACT_EXAMPLES:-200} .venv/bin/python -m pytest tests/contract $(ARGS)
+
+false-alarms: venv ## whether 100,000 of each kind of number pass for a card number, or how many (about 5 minutes)
+	@FALSE_ALARM_DRAWS=$${FALSE_ALARM_DRAWS:-100000} .venv/bin/python -m pytest tests/hostile/test_false_alarms.py $(ARGS)
+
+accounting: venv ## 10,000 orders, erasures, imports under kills and faults; ACCOUNTING_MINUTES (SEED, OPERATIONS, WORKERS)
+	@.venv/bin/python -m tests.accounting --seed "$(SEED)" --operations $(or $(OPERATIONS),10000) --workers $(or $(WORKERS),4)
+
+mutants: venv ## change the innermost rooms and see that a test notices (MUTANTS="pan policy"; hours for all)
+	@.venv/bin/python -m tests.mutation $(MUTANTS)
 
 lock: venv ## turn the two requirements.in into hashed locks (ARGS="--upgrade")
 	@deploy/setup/lock.sh $(ARGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from ipaddress import ip_address
 from smtplib import SMTPException
 from typing import Any, Final
@@ -34,6 +34,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext, gettext_noop
 
 from billing import codes, lockout
+from billing.mail import MailUnavailable
 from billing.second_factor import has_second_factor, reauthentication_page, used_at
 from vault.exceptions import AccessDenied, Refusal
 from vault.middleware import RequestOrigin
@@ -96,12 +97,19 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """True for the password of the user who is signed in. Raises as `authenticate` does, and counts with it."""
         return is_password_of(user, password, where="reauthentication")
 
+    def send_mail(self, *args: Any, **options: Any) -> None:
+        """Raises `MailUnavailable` if the mail server does not take it."""
+        try:
+            super().send_mail(*args, **options)
+        except (OSError, SMTPException) as error:
+            # What the server answered may repeat the address.
+            _logger.error("A mail could not be sent: %s.", type(error).__name__)  # noqa: TRY400
+            raise MailUnavailable from None
+
     def send_notification_mail(self, *args: Any, **options: Any) -> None:
         """Raises nothing: what this mail is about has happened, and a mail server that is away does not undo it."""
-        try:
+        with suppress(MailUnavailable):
             super().send_notification_mail(*args, **options)
-        except (OSError, SMTPException):
-            _logger.exception("A mail about a change of an account could not be sent.")
 
     def get_http_user_agent(self, request: HttpRequest) -> str:
         """For mails. Without what could be a card number: the program at the other end writes this text."""

@@ -10,9 +10,16 @@ class BillingConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
+        from django.conf import settings
+
         from billing import access_log, borrowed_names, checks, sessions, users  # noqa: F401 - they register themselves
 
         borrowed_names.translate()
+        if settings.SENTRY_DSN:
+            # Its client is imported for this alone.
+            from billing import crash_reports
+
+            crash_reports.start(settings.SENTRY_DSN)
 
 
 class AdminConfig(admin.AdminConfig):

@@ -5,16 +5,19 @@ A page of an error asks for nothing that may be what is broken: it has the navig
 
 from __future__ import annotations
 
+import sys
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.cache import add_never_cache_headers
 
 from vault.audit import current_origin
-from vault.problems import CONTENT_TYPE, body_of, kind_of
+from vault.problems import CONTENT_TYPE, DATABASE_UNAVAILABLE, body_of, kind_of
 
+_RETRY_AFTER_SECONDS: Final = "5"
 _SLASH = "There is no such thing. Addresses of the API end with a slash."
 
 
@@ -42,8 +45,23 @@ def too_many_requests(request: HttpRequest) -> HttpResponse:
     return answer
 
 
+def mail_unavailable(request: HttpRequest) -> HttpResponse:
+    """For what ends with a code in a mail that could not be sent."""
+    answer = _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, "503_mail.html")
+    answer["Retry-After"] = "60"
+    return answer
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
-    """The page without the request: whatever a context processor would ask for may be what failed."""
+    """The page without the request: whatever a context processor would ask for may be what failed.
+
+    A database that is away, or has closed the connection, is no error of ours and worth another try.
+    """
+    if isinstance(sys.exception(), OperationalError | InterfaceError):
+        status = HTTPStatus(DATABASE_UNAVAILABLE.status)
+        answer = _problem(request, status, DATABASE_UNAVAILABLE.code) or _page("503_database.html", status)
+        answer["Retry-After"] = _RETRY_AFTER_SECONDS
+        return answer
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     return _problem(request, status) or _page("500.html", status)
 
@@ -65,9 +83,9 @@ def _page(template: str, status: HTTPStatus, request: HttpRequest | None = None)
     return answer
 
 
-def _problem(request: HttpRequest, status: HTTPStatus) -> HttpResponse | None:
+def _problem(request: HttpRequest, status: HTTPStatus, code: str = "") -> HttpResponse | None:
     if not request.path.startswith("/api/"):
         return None
     detail = _SLASH if status is HTTPStatus.NOT_FOUND and not request.path.endswith("/") else ""
-    body = body_of(kind_of("", status), request_id=current_origin().request_id, detail=detail)
+    body = body_of(kind_of(code, status), request_id=current_origin().request_id, detail=detail)
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})

@@ -4,6 +4,9 @@ import os
 import signal
 from typing import Any
 
+from billing.logs import seal
+from billing.settings.logging import LOGGING
+
 bind = f"{os.environ.get('BIND', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
 # Sync views in threads. AWS clients are built after the fork, in each worker, so nothing is preloaded.
@@ -19,21 +22,14 @@ keepalive = 75
 # No second way in: gunicorn would open a control socket in the user's home.
 control_socket_disable = True
 
-# The path without its query, no Referer and no User-Agent: a person may have put a card number in any of them. What is
-# left goes through the same filter as every other log line.
-access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms'
-logconfig_dict = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "root": {"level": "INFO", "handlers": ["stderr"]},
-    "filters": {"redact": {"()": "vault.redaction.RedactingFilter"}},
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "filters": ["redact"], "formatter": "line"}},
-    "loggers": {
-        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
-        "gunicorn.access": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
-    },
-}
+# What is logged is what Django logs, from the first line on; what it says of a request is in `billing.server_log`.
+logger_class = "billing.server_log.Logger"
+logconfig_dict = LOGGING
+
+
+def on_starting(server: Any) -> None:
+    """Make exceptions of the master, and warnings, lines of the log as well."""
+    seal()
 
 
 def post_worker_init(worker: Any) -> None:

@@ -1,4 +1,4 @@
-"""Mail on a laptop: shown in the terminal, so that whoever tries the demo finds the code in it."""
+"""Mail that cannot be sent, and mail on a laptop: in the terminal, so that who tries the demo finds the code in it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.console import EmailBackend as ConsoleBackend
 
 _LINE: Final = "-" * 72
+
+
+class MailUnavailable(Exception):
+    """The mail server is away, and what was asked for is of no use without the mail."""
 
 
 class TerminalBackend(ConsoleBackend):

@@ -15,11 +15,13 @@ from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware as DjangoCommonMiddleware
 from django.middleware.locale import LocaleMiddleware as DjangoLocaleMiddleware
 from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch
 from django.utils import translation
 from django.utils.http import urlencode
 from django.utils.translation import gettext, gettext_noop
 
-from billing import accounts, sessions, sign_out
+from billing import accounts, errors, sessions, sign_out
+from billing.mail import MailUnavailable
 from billing.second_factor import has_second_factor, used_at, was_just_set_up
 from vault.audit import record
 from vault.exceptions import AuditUnavailable
@@ -56,7 +58,7 @@ class LocaleMiddleware(DjangoLocaleMiddleware):
 
 
 class InterruptionMiddleware:
-    """Sends somebody who has to show again who they are to where they can.
+    """Sends somebody who has to show again who they are to where they can, and says so where a mail cannot be sent.
 
     Stands inside allauth's own middleware, which keeps the body of a POST in the session until somebody has signed in
     again: a card number that was typed into a wrong field would lie in the database.
@@ -71,6 +73,8 @@ class InterruptionMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, ReauthenticationRequired):
             return accounts.reauthenticate(request)
+        if isinstance(exception, MailUnavailable):
+            return errors.mail_unavailable(request)
         return None
 
 
@@ -102,8 +106,12 @@ class IdleMiddleware:
             record("session.idle", actor=user, subject=f"user:{user.pk}")
         except AuditUnavailable as error:
             return unavailable(request, error)
+        try:
+            page = resolve_url(settings.LOGIN_URL)
+        except NoReverseMatch:
+            # A process of the API alone has no pages of accounts. What was sent goes on as nobody's.
+            return self.get_response(request)
         messages.warning(request, gettext(IDLE))
-        page = resolve_url(settings.LOGIN_URL)
         # A page can be asked for again; what was sent cannot.
         if request.method == "GET":
             page = f"{page}?{urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
 from orders.exceptions import CardExpired, CardNotAvailable, OrderNotCancellable
@@ -19,6 +20,10 @@ from vault.exceptions import CardErased, TokenNotFound
 from vault.fields import StoredCard
 from vault.pan import PAN
 from vault.tokens import Token
+
+# How often an order is written that the database rolls back in favor of another transaction; MySQL's number for that.
+_ATTEMPTS: Final = 3
+_DEADLOCK: Final = 1213
 
 
 def place(
@@ -102,16 +107,39 @@ def _pay(order: Order, method: PAN | SavedCard | Token, *, expires: date | None,
     # Outside the transaction: no row is locked while AWS is asked, and a retried transaction asks nothing again.
     order.card = _card_for(order.customer, method, expires)
     try:
-        with transaction.atomic():
-            order.save(force_insert=True)
-            if save_card and isinstance(method, PAN):
-                order.saved = keep_card(order, expires)
-            publish(Event.Type.ORDER_PAID_AGAIN if order.repeat_of else Event.Type.ORDER_PLACED, order)
+        _write(order, expires, saves_card=save_card and isinstance(method, PAN))
     except IntegrityError:
         if first := _placed_before(order):
             return first
         raise
     return order
+
+
+def _write(order: Order, expires: date | None, *, saves_card: bool) -> None:
+    attempt = 0
+    while True:
+        attempt += 1
+        # Of an attempt that was rolled back.
+        order.pk, order.saved = None, None
+        try:
+            with transaction.atomic():
+                order.save(force_insert=True)
+                if saves_card:
+                    order.saved = keep_card(order, expires)
+                publish(Event.Type.ORDER_PAID_AGAIN if order.repeat_of else Event.Type.ORDER_PLACED, order)
+        except OperationalError as error:
+            if attempt == _ATTEMPTS or not _is_victim_of_deadlock(error):
+                raise
+        else:
+            return
+
+
+def _is_victim_of_deadlock(error: OperationalError) -> bool:
+    """True if the database has rolled everything back to let another transaction go on.
+
+    Within a transaction of the caller's, that one is rolled back as well, and not ours to repeat.
+    """
+    return error.args[:1] == (_DEADLOCK,) and not transaction.get_connection().in_atomic_block
 
 
 def _placed_before(order: Order) -> Order | None:

@@ -13,6 +13,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.db import InterfaceError, OperationalError, connection
 from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
@@ -160,9 +161,11 @@ def _placed(
             form.add_error("payment", str(error))
         except CardErased as error:
             form.add_error("payment", sentence_of(error))
-        except VaultError as error:
+        except (VaultError, OperationalError, InterfaceError) as error:
             status, unavailable = HTTPStatus.SERVICE_UNAVAILABLE, error
             form.add_error(None, _explained(error))
+            # The page is made on another connection than the one that was lost.
+            connection.close_if_unusable_or_obsolete()
         else:
             messages.success(request, _("Your order is placed."))
             if order.saved:
@@ -172,9 +175,9 @@ def _placed(
     return with_retry(response, unavailable) if unavailable else response
 
 
-def with_retry(response: HttpResponse, error: VaultError) -> HttpResponse:
+def with_retry(response: HttpResponse, error: Exception) -> HttpResponse:
     """Says when to try again, where that can help."""
-    if isinstance(error, VaultUnavailable):
+    if isinstance(error, VaultUnavailable | OperationalError | InterfaceError):
         response["Retry-After"] = RETRY_AFTER_SECONDS
     return response
 
@@ -189,8 +192,10 @@ def _kept(saved: Saved) -> str:
     return said % {"card": saved.card, "expires": f"{saved.card.expires:%m/%Y}" if saved.card.expires else ""}
 
 
-def _explained(error: VaultError) -> str:
+def _explained(error: VaultError | OperationalError | InterfaceError) -> str:
     """What a customer can do about it. Which part of the vault failed is for the logs."""
+    if not isinstance(error, VaultError):
+        return _("It is not certain that this was ordered. Please send it again in a few seconds: it is ordered once.")
     if isinstance(error, VaultUnavailable):
         return _("Cards cannot be charged this very moment. Nothing was ordered. Please try again in a few seconds.")
     return _("Cards cannot be charged at the moment. Nothing was ordered. Please try again later.")

@@ -8,9 +8,11 @@ import hypothesis
 import pytest
 from django.db import connections
 from django.test import override_settings
+from django.utils import translation
 
 from tests.browsers import chromium, complaints, visit
 from tests.cards import NUMBERS
+from tests.faults import Faults
 from tests.leaks import LeakFound, Scanner, Sink, remains, sinks
 from tests.trail import trail
 from tests.vaults import any_vault, provisioned_folder, vault, vault_settings
@@ -33,6 +35,14 @@ __all__ = [
 hypothesis.configuration.set_hypothesis_home_dir(os.devnull)
 # No database: examples would be kept as well. No deadline: a busy machine is no bug.
 hypothesis.settings.register_profile("tests", database=None, deadline=None)
+# For `make mutants`: that it fails is all that is asked of a test, and the same examples each time.
+hypothesis.settings.register_profile(
+    "mutants",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 hypothesis.settings.load_profile("tests")
 
 SCANNER = pytest.StashKey[Scanner]()
@@ -84,6 +94,13 @@ def leaks(request, leak_sinks) -> Iterator[Scanner]:
         yield scanner
 
 
+@pytest.fixture(autouse=True)
+def no_language() -> Iterator[None]:
+    """The language of the last request does not stay for the next test."""
+    yield
+    translation.deactivate()
+
+
 @pytest.fixture
 def canary(leaks) -> Callable[[str], str]:
     """`canary("order form")` is a fresh card number that must not turn up anywhere; the label says where it goes in."""
@@ -94,6 +111,13 @@ def canary(leaks) -> Callable[[str], str]:
 def card(leaks) -> Callable[[str], str]:
     """`card("amex")` is a published test number of that brand, watched like a canary."""
     return lambda brand: leaks.watch(NUMBERS[brand][0], label=f"{brand} test card")
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    """`faults.add("fail:ThrottlingException before call Decrypt #*")`; name it before `vault` and `wire`."""
+    with Faults().installed() as faults:
+        yield faults
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
 
 INSTALL = "sudo apt-get install -y mariadb-server"
 # The data lives as long as the tests: no need to wait for the disk. What measures waits as production does.
@@ -45,74 +45,99 @@ def _program(name: str) -> str:
     return path
 
 
-def _prepare(data: Path, user: list[str], log: BinaryIO) -> None:
-    command = [_program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", "--skip-test-db", *user]
-    # The folder is the lock: whoever can enter it is root without a password.
-    command.append("--auth-root-authentication-method=normal")
-    if subprocess.run(command, stdout=log, stderr=log, check=False).returncode:
-        raise MariaDBError("MariaDB could not be prepared; its log is above.")
+class Server:
+    """A MariaDB in a folder of its own, which may be stopped, killed and started again with the data that it has."""
 
+    def __init__(self, folder: Path, *, durable: bool) -> None:
+        self.url = f"mysql://root@localhost/billing?unix_socket={folder / 'socket'}"
+        self._folder = folder
+        self._log = folder / "log"
+        self._flush = FLUSH[durable]
+        self._mariadbd = _program("mariadbd")
+        # MariaDB refuses to run as root unless told so.
+        self._user = ["--user=root"] if os.geteuid() == 0 else []
+        self._process: subprocess.Popen[bytes] | None = None
 
-def _wait_until_ready(server: subprocess.Popen[bytes], socket: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    # The socket appears when the server accepts connections.
-    while not socket.exists():
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise MariaDBError("MariaDB did not start; its log is above.")
-        time.sleep(0.05)
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
 
+    def prepare(self) -> None:
+        """Make what a server has before its first start. Raises `MariaDBError`."""
+        command = [_program("mariadb-install-db"), "--no-defaults", f"--datadir={self._folder / 'data'}"]
+        # The folder is the lock: whoever can enter it is root without a password.
+        command += ["--skip-test-db", "--auth-root-authentication-method=normal", *self._user]
+        with self._log.open("ab") as output:
+            if subprocess.run(command, stdout=output, stderr=output, check=False).returncode:
+                raise MariaDBError("MariaDB could not be prepared; its log is above.")
 
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    server.terminate()
-    try:
-        server.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
-
-
-@contextlib.contextmanager
-def running(*, durable: bool = False) -> Iterator[str]:
-    """The `DATABASE_URL` of a fresh server, which is gone afterwards.
-
-    Raises `MariaDBError` if MariaDB is not installed, or if it does not start; then its log is on stderr.
-    """
-    mariadbd = _program("mariadbd")
-    folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
-    data, socket, log = folder / "data", folder / "socket", folder / "log"
-    # MariaDB refuses to run as root unless told so.
-    user = ["--user=root"] if os.geteuid() == 0 else []
-    # A server must not outlive a killed test run.
-    guard = [setpriv, "--pdeathsig", "KILL"] if (setpriv := shutil.which("setpriv")) else []
-    try:
-        with log.open("wb") as output:
-            _prepare(data, user, output)
-            server = subprocess.Popen(
-                [
-                    *guard,
-                    mariadbd,
-                    *OPTIONS,
-                    FLUSH[durable],
-                    f"--datadir={data}",
-                    f"--socket={socket}",
-                    f"--tmpdir={folder}",
-                    *user,
-                ],
+    def start(self) -> None:
+        """Start, and return when connections are accepted. Raises `MariaDBError`."""
+        socket = self._folder / "socket"
+        # A killed server leaves it behind.
+        socket.unlink(missing_ok=True)
+        # A server must not outlive a killed test run.
+        guard = [setpriv, "--pdeathsig", "KILL"] if (setpriv := shutil.which("setpriv")) else []
+        places = [f"--datadir={self._folder / 'data'}", f"--socket={socket}", f"--tmpdir={self._folder}"]
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [*guard, self._mariadbd, *OPTIONS, self._flush, *places, *self._user],
                 stdout=output,
                 stderr=output,
                 # Ctrl-C goes to the command; the server is stopped after it.
                 start_new_session=True,
             )
-            try:
-                _wait_until_ready(server, socket)
-                yield f"mysql://root@localhost/billing?unix_socket={socket}"
-            finally:
-                _stop(server)
+        deadline = time.monotonic() + START_SECONDS
+        # The socket appears when the server accepts connections.
+        while not socket.exists():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise MariaDBError("MariaDB did not start; its log is above.")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop, and kill if that takes too long."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """Stop with SIGKILL, as a machine does that loses its power."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextlib.contextmanager
+def serving(*, durable: bool = False) -> Iterator[Server]:
+    """A fresh server that is running; it is gone afterwards.
+
+    Raises `MariaDBError` if MariaDB is not installed, or if it does not start; then its log is on stderr.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
+    server = None
+    try:
+        server = Server(folder, durable=durable)
+        server.prepare()
+        server.start()
+        yield server
     except MariaDBError:
-        sys.stderr.write(log.read_text(errors="replace"))
+        sys.stderr.write(server.log if server else "")
         raise
     finally:
+        if server:
+            server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running(*, durable: bool = False) -> Iterator[str]:
+    """The `DATABASE_URL` of a fresh server; see `serving`."""
+    with serving(durable=durable) as server:
+        yield server.url
 
 
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:

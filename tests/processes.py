@@ -31,21 +31,21 @@ class Installation:
             **variables,
         }
 
-    def manage(self, *arguments, code=0, **options):
+    def manage(self, *arguments, code=0, faults=(), **options):
         """What a command printed on stdout; it must end with `code`."""
         done = subprocess.run(
-            [sys.executable, "manage.py", *map(str, arguments)],
+            command("manage.py", *map(str, arguments), faults=faults),
             env=self.environment,
             capture_output=True,
             text=True,
             check=False,
             **options,
         )
-        assert done.returncode == code, done.stderr[-2000:]
+        assert done.returncode == code, (done.returncode, done.stderr[-2000:])
         return done.stdout
 
     def start(self, *arguments, **options):
-        """A command that runs beside the test."""
+        """A command that runs beside the test; with `faults`, they happen to it."""
         return self._start("manage.py", *map(str, arguments), **options)
 
     def script(self, source, /, *arguments, **options):
@@ -59,9 +59,14 @@ class Installation:
         assert process.returncode == 0
         return out.splitlines()[-1]
 
-    def _start(self, *arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options):
-        command = [sys.executable, *arguments]
-        return subprocess.Popen(command, env=self.environment, stdout=stdout, stderr=stderr, **options)
+    def _start(self, *arguments, faults=(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options):
+        arguments = command(*arguments, faults=faults)
+        return subprocess.Popen(arguments, env=self.environment, stdout=stdout, stderr=stderr, **options)
+
+
+def command(*arguments, faults=()):
+    """The command that runs a Python program, in which faults happen: see `tests.faults`."""
+    return [sys.executable, *(["-m", "tests.faults", *faults, "--"] if faults else []), *arguments]
 
 
 def kill_after(process, seconds):
@@ -91,9 +96,8 @@ def installed(folder, **variables):
 
 @pytest.fixture
 def installation(tmp_path_factory, request):
-    """One for this test: see `installed`.
-
-    `@pytest.mark.parametrize("installation", [{"VAULT_X": "1"}], indirect=True)` adds to its environment.
+    """See `installed`. `@pytest.mark.parametrize("installation", [{"VAULT_X": "1"}], indirect=True)` adds to its
+    environment.
     """
     with installed(tmp_path_factory.mktemp("installation"), **getattr(request, "param", {})) as made:
         yield made

@@ -5,13 +5,14 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier, Event
 
 import httpx
+
+from tests.processes import command
 
 _START_SECONDS = 60
 
@@ -45,6 +46,12 @@ class Server:
             headers = {"Authorization": f"Token {token}", **headers}
             return client.post(f"http://127.0.0.1:{self.port}{path}", json=body, headers=headers)
 
+    def get(self, path: str, *, token: str = "") -> httpx.Response:
+        """The answer to one request, on a connection of its own."""
+        with httpx.Client(timeout=60, trust_env=False) as client:
+            headers = {"Authorization": f"Token {token}"} if token else {}
+            return client.get(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+
     def stop(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
@@ -57,9 +64,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(installation, count: int, *, script: str = "", arguments: tuple[str, ...] = ()):
-    """So many gunicorns with one worker each, or as many scripts that are given a port and `arguments`."""
-    servers = [_start(installation, script, arguments) for _ in range(count)]
+def serving(
+    installation, count: int, *, script: str = "", arguments: tuple[str, ...] = (), faults: tuple[str, ...] = ()
+):
+    """So many gunicorns with one worker each, or as many scripts that are given a port and `arguments`.
+
+    With `faults`, they happen to each of them: see `tests.faults`.
+    """
+    servers = [_start(installation, script, arguments, faults) for _ in range(count)]
     try:
         for server in servers:
             server.wait_until_ready()
@@ -69,15 +81,16 @@ def serving(installation, count: int, *, script: str = "", arguments: tuple[str,
             server.stop()
 
 
-def _start(installation, script: str, arguments: tuple[str, ...]) -> Server:
+def _start(installation, script: str, arguments: tuple[str, ...], faults: tuple[str, ...]) -> Server:
     port = free_port()
     log = installation.folder / f"server-{port}.log"
     with log.open("wb") as file:
         if script:
-            return Server(installation.script(script, port, *arguments, stdout=file, stderr=file), port, log)
-        command = [sys.executable, "-m", "gunicorn", "--config", "billing/gunicorn_conf.py", "billing.wsgi"]
+            process = installation.script(script, port, *arguments, faults=faults, stdout=file, stderr=file)
+            return Server(process, port, log)
+        gunicorn = command("-m", "gunicorn", "--config", "billing/gunicorn_conf.py", "billing.wsgi", faults=faults)
         environment = installation.environment | {"PORT": str(port), "WEB_CONCURRENCY": "1", "WEB_THREADS": "8"}
-        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, process_group=0)
+        process = subprocess.Popen(gunicorn, env=environment, stdout=file, stderr=file, process_group=0)
         return Server(process, port, log)
 
 

@@ -26,6 +26,7 @@ class Trail:
         events = vault.session.botocore.get_component("event_emitter")
         events.register_first("before-send.kms.Decrypt", self._before_send)
         events.register_first("response-received.kms.Decrypt", self._received)
+        events.register("answer-lost.kms.Decrypt", self._lost)
 
     def _before_send(self, request, **_):
         self._asked = json.loads(request.body)
@@ -37,6 +38,9 @@ class Trail:
         context = self._asked.get("EncryptionContext")
         key = parsed_response.get("KeyId", "")
         self.records.append(decrypt_record(context, key=key, principal=self.principal, error=error and error["Code"]))
+
+    def _lost(self, answer, **_):
+        self._received(json.loads(answer.content))
 
     def write(self, folder, *, records=None, zipped=False):
         """A log file as it is delivered to S3."""

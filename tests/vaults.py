@@ -44,11 +44,16 @@ def provision(vault: Vault, **options) -> list:
 def provisioned_folder(tmp_path_factory) -> Path:
     """The folder of a provisioned embedded vault; each test works on a copy of it."""
     folder = tmp_path_factory.mktemp("vault-template") / "vault"
+    fill(folder)
+    return folder
+
+
+def fill(folder: Path) -> None:
+    """Make a provisioned embedded vault in `folder`."""
     provision(Vault(VaultConfig.from_settings(SETTINGS | {"BACKEND": "embedded", "EMBEDDED_DIR": str(folder)})))
     # All of it into the main file: the log beside it goes when the engine lets go of its connection, at any time.
     with closing(sqlite3.connect(folder / "aws.sqlite3")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return folder
 
 
 @pytest.fixture(autouse=True)

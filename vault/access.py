@@ -111,7 +111,7 @@ def explain(card: Card) -> Access:
     config = vault_config()
     access.needs_approval, access.has_break_glass = config.REVEAL_APPROVAL, config.BREAK_GLASS
     access.readers = [_reader(user, card, config) for user in policy.holders(Right.DETOKENIZE)]
-    access.granters = _granters()
+    access.granters = granters()
     access.requests = _requests(card)
     try:
         session = current_vault().session
@@ -185,7 +185,7 @@ def _api_tokens(user: Actor) -> APITokens | None:
     return APITokens(count, None if never else live.aggregate(latest=Max("expiry"))["latest"])
 
 
-def _granters() -> list[Granter]:
+def granters() -> list[Granter]:
     users = get_user_model()
     meta = users._meta
     change = Q(content_type__app_label="auth", codename__in=_GRANTING)

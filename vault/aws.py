@@ -7,12 +7,15 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError as NoConnection, HTTPClientError, SSLError
 
 from vault import embedded
@@ -51,6 +54,8 @@ class AWSSession:
             embedded.install(session, embedded_dir)
         session.register("before-call", _refuse_plaintext)
         session.register("before-parameter-build.kms.Decrypt", _KeyIdOnDecrypt(decrypt_key))
+        # Before boto's own rules, which give up at once.
+        session.get_component("event_emitter").register_first("needs-retry", _RenewCredentials(session))
         self.botocore = session
         self._session = boto3.session.Session(botocore_session=session)
         self._config = config
@@ -90,7 +95,9 @@ class AWSSession:
 
 def client_config(*, connect_timeout: float, read_timeout: float, max_attempts: int, max_connections: int) -> Config:
     """How long to wait, in seconds, and how often to ask. The defaults of boto3 are 60 seconds and no keep-alive."""
-    return Config(
+    return Config(  # type: ignore[call-arg] # the stubs lack the first one
+        # AWS_ENDPOINT_URL and endpoint_url in a profile would send cards elsewhere, past settings.VAULT and its checks.
+        ignore_configured_endpoint_urls=True,
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": max_attempts},
@@ -124,6 +131,32 @@ class _KeyIdOnDecrypt:
 
     def __call__(self, **event: Any) -> None:
         event["params"].setdefault("KeyId", self._key_id)
+
+
+class _RenewCredentials:
+    """Asks for credentials anew, once for a request, when AWS says that they have expired.
+
+    boto renews those of a role shortly before their end, and by the clock of this machine. If that is wrong, or if they
+    were revoked, it would use them on and on.
+    """
+
+    def __init__(self, session: botocore.session.Session) -> None:
+        self._session = session
+
+    def __call__(self, *, attempts: int, response: tuple[Any, Mapping[str, Any]] | None, **_: Any) -> float | None:
+        code = response[1].get("Error", {}).get("Code") if response else None
+        credentials = self._session.get_credentials()
+        if attempts > 1 or code not in _EXPIRED or not isinstance(credentials, RefreshableCredentials):
+            return None
+        try:
+            # botocore has no public way to do this; a test would notice.
+            with credentials._refresh_lock:  # type: ignore[attr-defined]  # noqa: SLF001
+                credentials._protected_refresh(is_mandatory=True)  # type: ignore[attr-defined]  # noqa: SLF001
+        except Exception as error:  # noqa: BLE001 - whatever a source of credentials raises; AWS's own answer stands
+            logger.error("The credentials could not be renewed (%s)", type(error).__name__)  # noqa: TRY400
+            return None
+        # At once: what is sent again is signed anew.
+        return 0
 
 
 # --- The guard on the wire ------------------------------------------------------------------------------------------
@@ -254,6 +287,12 @@ _UNAVAILABLE: Final = frozenset(
         "504",
     ]
 )
+_EXPIRED: Final = frozenset({"ExpiredTokenException", "ExpiredToken"})
+# What a wrong clock is answered with. AWS bears five minutes.
+_SIGNATURE: Final = frozenset({"InvalidSignatureException", "RequestExpired", "SignatureDoesNotMatch"})
+_BORNE: Final = timedelta(minutes=5)
+CLOCK_WRONG: Final = "ClockWrong"
+CREDENTIALS_STILLBORN: Final = "CredentialsStillExpired"
 _TAMPERED: Final = {
     "InvalidCiphertextException": Tampering.SIGNATURE,
     "IncorrectKeyException": Tampering.FOREIGN_KEY,
@@ -273,6 +312,14 @@ def classify(error: BaseException) -> VaultError:
         state = _state(code, status)
         # The code alone: messages of AWS quote ARNs, and validation errors quote values.
         state.aws_answer = f"{error.operation_name}: {code}"
+        if code in _SIGNATURE and (minutes := _minutes_behind(error.response)):
+            side = "behind" if minutes > 0 else "ahead of"
+            logger.error("The clock of this machine is %s that of AWS by %d minutes", side, abs(minutes))
+            state.aws_answer = f"{error.operation_name}: {CLOCK_WRONG} {abs(minutes)}"
+    elif isinstance(error, RuntimeError):
+        # What botocore raises if credentials that it was given just now have expired already.
+        state = VaultSealed()
+        state.aws_answer = CREDENTIALS_STILLBORN
     else:
         # A certificate that does not verify will not verify at the next attempt either.
         is_passing = isinstance(error, HTTPClientError | NoConnection) and not isinstance(error, SSLError)
@@ -280,6 +327,16 @@ def classify(error: BaseException) -> VaultError:
         state.aws_answer = type(error).__name__
     logger.warning("AWS refused or did not answer (%s)", state.aws_answer)
     return state
+
+
+def _minutes_behind(response: Mapping[str, Any]) -> int:
+    """By how many minutes this machine's clock is behind AWS's, which dates its answers; 0 for what AWS bears."""
+    dated = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        behind = parsedate_to_datetime(dated) - datetime.now(UTC)
+    except (TypeError, ValueError):
+        return 0
+    return round(behind.total_seconds() / 60) if abs(behind) > _BORNE else 0
 
 
 def _state(code: str, status: int) -> VaultError:
@@ -294,4 +351,9 @@ def aws_boundary() -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError) as error:
+        raise classify(error) from None
+    except RuntimeError as error:
+        # Subclasses, such as RecursionError, are errors of ours.
+        if type(error) is not RuntimeError:
+            raise
         raise classify(error) from None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import Any, Final
 
@@ -13,7 +14,15 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, router
 from django.utils.module_loading import import_string
 
-from vault.conf import EMBEDDED_REFUSED, ONE_KEY_REFUSED, REGION_REFUSED, UNKNOWN_PURPOSE_REFUSED, vault_config
+from vault.conf import (
+    DEVELOPMENT_KEY_REFUSED,
+    EMBEDDED_REFUSED,
+    EMULATOR_REFUSED,
+    ONE_KEY_REFUSED,
+    REGION_REFUSED,
+    UNKNOWN_PURPOSE_REFUSED,
+    vault_config,
+)
 from vault.models import AuditEvent
 
 E_SETTINGS: Final = Error("settings.VAULT cannot be used.", id="vault.E001")
@@ -34,6 +43,8 @@ E_AUDIT_ROUTER: Final = Error(
 E_CONFIRM_IDENTITY: Final = Error(
     "settings.VAULT['CONFIRM_IDENTITY'] does not name a function that can be imported.", id="vault.E008"
 )
+E_EMULATOR: Final = Error(EMULATOR_REFUSED, id="vault.E009")
+E_DEVELOPMENT_KEY: Final = Error(DEVELOPMENT_KEY_REFUSED, id="vault.E010")
 
 E_COPY_FIELD: Final = Error("brand_field and last4_field must name CharFields of the same model.", id="vault.E101")
 E_BLANK_WITHOUT_NULL: Final = Error("A PANField with blank=True needs null=True.", id="vault.E102")
@@ -47,10 +58,17 @@ W_QUERYSET: Final = CheckWarning(
 W_ENDPOINT: Final = CheckWarning(
     "settings.VAULT['ENDPOINT_URL'] is not https: card data would be sent to an emulator or in clear.", id="vault.W201"
 )
-W_DATABASE_TLS: Final = CheckWarning("The connection to MySQL does not require TLS.", id="vault.W202")
+W_DATABASE_TLS: Final = CheckWarning(
+    "A connection to MySQL does not require TLS with a certificate of the server's own name.",
+    hint="Set OPTIONS of each database to {'ssl': {'ca': ...}, 'ssl_mode': 'VERIFY_IDENTITY'}.",
+    id="vault.W202",
+)
 W_DEBUG_LOGS: Final = CheckWarning(
-    "A logger of the AWS client is set to print request bodies and data keys.",
-    hint="Set boto3, botocore, urllib3 and dynamodb_encryption_sdk to WARNING or above.",
+    "A logger is set to print request bodies, data keys or the parameters of SQL.",
+    hint=(
+        "Set boto3, botocore, s3transfer, urllib3, dynamodb_encryption_sdk and django.db.backends to WARNING or above, "
+        "and nothing below them to less."
+    ),
     id="vault.W203",
 )
 
@@ -65,9 +83,9 @@ W_NOBODY_TOLD: Final = CheckWarning(
     id="vault.W205",
 )
 
-_KNOWN_PROBLEMS: Final = {check.msg: check for check in (E_EMBEDDED, E_REGION, E_ONE_KEY, E_PURPOSE)}
-_TALKATIVE: Final = ("boto3", "botocore", "urllib3", "dynamodb_encryption_sdk")
-_QUIET: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
+_REFUSED_BY_SETTINGS: Final = (E_EMBEDDED, E_EMULATOR, E_DEVELOPMENT_KEY, E_REGION, E_ONE_KEY, E_PURPOSE)
+_KNOWN_PROBLEMS: Final = {check.msg: check for check in _REFUSED_BY_SETTINGS}
+_TALKATIVE: Final = ("boto3", "botocore", "s3transfer", "urllib3", "dynamodb_encryption_sdk", "django.db.backends")
 
 
 def about(check: CheckMessage, obj: Any, hint: str | None = None) -> CheckMessage:
@@ -111,13 +129,24 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
     if endpoint and not endpoint.startswith("https://"):
         found.append(W_ENDPOINT)
     databases = [each for each in settings.DATABASES.values() if each["ENGINE"] == "django.db.backends.mysql"]
-    if any("ssl" not in each.get("OPTIONS", {}) for each in databases):
+    if not all(_has_verified_tls(each.get("OPTIONS", {})) for each in databases):
         found.append(W_DATABASE_TLS)
-    loggers: Any = settings.LOGGING.get("loggers", {})
-    if any(loggers.get(name, {}).get("level") not in _QUIET for name in _TALKATIVE):
+    if any(logger.getEffectiveLevel() < logging.WARNING for logger in _talkative_loggers()):
         found.append(W_DEBUG_LOGS)
     if not settings.VAULT.get("REVEAL_APPROVAL", True):
         found.append(W_ONE_PERSON)
     if not settings.VAULT.get("ALARM_EMAILS"):
         found.append(W_NOBODY_TOLD)
     return found
+
+
+def _has_verified_tls(options: dict[str, Any]) -> bool:
+    return bool(options.get("ssl", {}).get("ca")) and options.get("ssl_mode") == "VERIFY_IDENTITY"
+
+
+def _talkative_loggers() -> Iterator[logging.Logger]:
+    """As they are now, whoever set them, and what is below them: a level of its own counts there, and no parent's."""
+    yield from map(logging.getLogger, _TALKATIVE)
+    parts = tuple(f"{name}." for name in _TALKATIVE)
+    made = list(logging.root.manager.loggerDict.items())
+    yield from (each for name, each in made if name.startswith(parts) and isinstance(each, logging.Logger))

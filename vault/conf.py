@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -43,6 +44,7 @@ class VaultConfig:
     A purpose may be named by everybody with the right, unless PURPOSE_RULES says something of it; see `PurposeRule`.
     The budgets are cards per actor and hour; GROUP_BUDGETS has other ones for reading, by the name of a group.
     API_LIMITS are requests per account and minute, for a batch rows, by the name of the limit; see `vault.api.limits`.
+    TEST_CARDS_ONLY refuses every number outside the published test ranges; see `vault.testcards`.
     CONFIRM_IDENTITY names a function that is given a request and returns None if its user has just shown who they are,
     or else the response that asks for it; without one nobody sees a revealed number.
     """
@@ -57,6 +59,7 @@ class VaultConfig:
     AUDIT_DATABASE: str = "audit"
     EMBEDDED_DIR: Path = Path("vault")
     EMBEDDED_ALLOWED: bool = False
+    TEST_CARDS_ONLY: bool = False
     ENDPOINT_URL: str = ""
     PROFILE: str = ""
     MATERIALS: Materials = Materials.PER_ITEM
@@ -113,9 +116,9 @@ class VaultConfig:
 
     def problem(self) -> str | None:
         """Why these settings, each possible in itself, must not be used together; None if they may."""
-        if self.BACKEND is Backend.EMBEDDED and not self.EMBEDDED_ALLOWED:
-            return EMBEDDED_REFUSED
-        keys = (self.CARD_KEY, self.FINGERPRINT_KEY, self.AUDIT_KEY, self.CERTIFICATE_KEY)
+        if not self.EMBEDDED_ALLOWED and (problem := self._problem_with_real_cards()):
+            return problem
+        keys = self._keys()
         if len(set(keys)) < len(keys):
             return ONE_KEY_REFUSED
         if any(_region(key) not in (None, self.REGION) for key in keys):
@@ -124,14 +127,50 @@ class VaultConfig:
             return UNKNOWN_PURPOSE_REFUSED
         return None
 
+    def _problem_with_real_cards(self) -> str | None:
+        """What somebody tries things out with (PCI DSS 3.6.1.2)."""
+        if self.BACKEND is Backend.EMBEDDED:
+            return EMBEDDED_REFUSED
+        if self.ENDPOINT_URL and not _is_of_aws(self.ENDPOINT_URL):
+            return EMULATOR_REFUSED
+        if any(_account(key) in _EMULATED_ACCOUNTS for key in self._keys()):
+            return DEVELOPMENT_KEY_REFUSED
+        return None
+
+    def _keys(self) -> tuple[str, ...]:
+        return self.CARD_KEY, self.FINGERPRINT_KEY, self.AUDIT_KEY, self.CERTIFICATE_KEY
+
 
 #: The limit of what the settings say nothing of.
 API_LIMIT: Final = 3000
 
 EMBEDDED_REFUSED: Final = "The embedded vault is for laptops and tests; here settings.VAULT['BACKEND'] must be 'aws'."
+EMULATOR_REFUSED: Final = (
+    "settings.VAULT['ENDPOINT_URL'] must be https and a name of AWS; emulators and HTTP are for laptops and tests."
+)
+DEVELOPMENT_KEY_REFUSED: Final = "A KMS key in settings.VAULT is of an account that only emulators and examples have."
 ONE_KEY_REFUSED: Final = "The keys for cards, fingerprints, the audit log and certificates must be four KMS keys."
 UNKNOWN_PURPOSE_REFUSED: Final = "settings.VAULT['PURPOSE_RULES'] has a rule for a purpose that is not in PURPOSES."
 REGION_REFUSED: Final = "The KMS keys must be of the region of the table, settings.VAULT['REGION']."
+
+
+# LocalStack's, moto's, and that of AWS's own examples, which other emulators took.
+_EMULATED_ACCOUNTS: Final = frozenset({"000000000000", "123456789012", "111122223333"})
+# A certificate for such a name is what proves that AWS answers, through a VPC endpoint as well.
+_DOMAINS_OF_AWS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+
+
+def _is_of_aws(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and (parts.hostname or "").endswith(_DOMAINS_OF_AWS)
+
+
+def _account(key: str) -> str | None:
+    parts = key.split(":")
+    return parts[4] if key.startswith("arn:") and len(parts) > 4 else None  # noqa: PLR2004 - arn:aws:kms:REGION:ACCOUNT
 
 
 def _region(key: str) -> str | None:
@@ -172,6 +211,7 @@ _CONVERTERS: Final[dict[str, Any]] = {
     "MATERIALS": Materials,
     "EMBEDDED_DIR": Path,
     "EMBEDDED_ALLOWED": bool,
+    "TEST_CARDS_ONLY": bool,
     "DATA_KEY_MAX_AGE": int,
     "DATA_KEY_MAX_ITEMS": int,
     "KEYS_MAX_AGE": int,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vault.audit import audited
+from vault.aws import CLOCK_WRONG, CREDENTIALS_STILLBORN
 from vault.backend import Vault
 from vault.conf import Backend
 from vault.exceptions import RecordTampered, VaultError, VaultSealed
@@ -28,6 +29,8 @@ _HINTS: Final = {
     "UnrecognizedClientException": "AWS does not know these credentials.",
     "InvalidSignatureException": "The credentials are wrong, or the clock of this machine is.",
     "RequestExpired": "The clock of this machine is wrong.",
+    CLOCK_WRONG: "The clock of this machine is wrong by {} minutes. Set it, and let NTP keep it.",
+    CREDENTIALS_STILLBORN: "The clock of this machine is ahead, or the role gives out old credentials.",
     "EndpointConnectionError": "The endpoint cannot be reached: check AWS_REGION, VAULT_ENDPOINT_URL and the network.",
     "ConnectTimeoutError": "The endpoint cannot be reached: check AWS_REGION, VAULT_ENDPOINT_URL and the network.",
     "IncorrectKeyException": "The fingerprint secret was wrapped under another key than VAULT_FINGERPRINT_KEY.",
@@ -59,9 +62,14 @@ def diagnose(vault: Vault) -> Iterator[Finding]:
             attempt()
         except VaultError as error:
             has_failed = True
-            yield Finding(step, error.aws_answer or error.message, _HINTS.get(error.aws_answer.split(": ")[-1], ""))
+            yield Finding(step, error.aws_answer or error.message, _hint(error))
         else:
             yield Finding(step)
+
+
+def _hint(error: VaultError) -> str:
+    code, _, number = error.aws_answer.split(": ")[-1].partition(" ")
+    return _HINTS.get(code, "").format(number)
 
 
 def _steps(vault: Vault) -> list[tuple[str, Callable[[], object]]]:

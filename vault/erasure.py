@@ -11,10 +11,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from vault.audit import CURRENT, audited, named
-from vault.audit.origin import current_origin
 from vault.backend import current_vault
 from vault.exceptions import AccessDenied, CardInUse, OnHold, Refusal, TokenNotFound
 from vault.models import Card, ErasureCertificate
+from vault.origin import current_origin
 from vault.pan import PAN
 from vault.policy import Actor, Right, authorize
 from vault.purposes import TEXT_LENGTH

@@ -33,6 +33,7 @@ class PANProblem(StrEnum):
     CHARACTERS = "characters"
     LENGTH = "length"
     CHECKSUM = "checksum"
+    REAL = "real"
 
     @property
     def message(self) -> str:
@@ -44,6 +45,7 @@ _PAN_MESSAGES = {
     PANProblem.CHARACTERS: _("A card number has digits only; spaces and hyphens may separate them."),
     PANProblem.LENGTH: _("This card number has the wrong number of digits."),
     PANProblem.CHECKSUM: _("This is not a valid card number. Check for a mistyped digit."),
+    PANProblem.REAL: _("Only test card numbers are taken here. Do not enter a real one."),
 }
 
 

@@ -20,6 +20,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 
 from vault import services
+from vault.acceptance import accept
 from vault.checks import (
     E_BLANK_WITHOUT_NULL,
     E_COPY_FIELD,
@@ -176,7 +177,7 @@ class PANField(models.Field):  # type: ignore[type-arg]
         if isinstance(value, Token) or Token.is_token(value):
             return StoredCard.of(services.describe(value))
         if isinstance(value, str):
-            return PAN(value)
+            return accept(value)
         raise InvalidPAN(PANProblem.CHARACTERS)
 
     def stored_card(self, instance: models.Model, text: str) -> StoredCard:

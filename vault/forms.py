@@ -9,11 +9,12 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.renderers import DjangoTemplates
-from django.forms.widgets import Script
 from django.utils.translation import gettext_lazy as _
 
+from vault.acceptance import accept
 from vault.exceptions import InvalidPAN, PANProblem
 from vault.expiry import InvalidExpiry, last_day_of_month, parse_expiry
+from vault.integrity import IntactScript
 from vault.pan import ANY_LENGTH, PAN, RANGES, Brand
 from vault.redaction import contains_pan
 
@@ -35,8 +36,25 @@ BRANDS: Final = json.dumps(
 )
 
 
+#: What a card number in the place of a choice is read as: no field offers it.
+_NO_CHOICE: Final = "-"
+
+
 class NoPANEcho(forms.BoundField):
-    """Shows again what was typed before an error, unless a card number stands in it: pages are kept by caches."""
+    """Shows again what was typed before an error, unless a card number stands in it: pages are kept by caches.
+
+    A choice with one in it is read as a choice that there is not: Django looks for choices in the database, and quotes
+    those that it does not find.
+    """
+
+    @property
+    def data(self) -> Any:
+        data = super().data
+        if not isinstance(self.field, forms.ChoiceField):
+            return data
+        if isinstance(data, list | tuple):
+            return [_NO_CHOICE if contains_pan(str(each)) else each for each in data]
+        return _NO_CHOICE if isinstance(data, str) and contains_pan(data) else data
 
     def value(self) -> Any:
         value = super().value()
@@ -57,7 +75,7 @@ class _NeverRendered(forms.TextInput):
     """
 
     class Media:
-        js = (Script("vault/card-fields.js", defer=True), Script("vault/card-typing.js", type="module"))
+        js = (IntactScript("vault/card-fields.js", defer=True), IntactScript("vault/card-typing.js", type="module"))
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__({"data-card-data": "", **(attrs or {})})
@@ -69,6 +87,8 @@ class _NeverRendered(forms.TextInput):
         return super().get_context(name, None, attrs)
 
 
+# What can be told while a number is typed.
+_HINTED: Final = (PANProblem.CHARACTERS, PANProblem.LENGTH, PANProblem.CHECKSUM)
 # A number pad on phones, and neither a spelling service nor a correction of digits.
 _TYPED: Final = {"inputmode": "numeric", "spellcheck": "false", "autocorrect": "off"}
 
@@ -82,7 +102,7 @@ class CardNumberInput(_NeverRendered):
             **_TYPED,
             "maxlength": "32",
             "data-brands": BRANDS,
-            **{f"data-hint-{problem}": PAN_MESSAGES[problem] for problem in PANProblem if problem != PANProblem.EMPTY},
+            **{f"data-hint-{problem}": PAN_MESSAGES[problem] for problem in _HINTED},
         }
         super().__init__(defaults | (attrs or {}))
 
@@ -129,7 +149,7 @@ class PANFormField(forms.Field):
         if value in self.empty_values or not str(value).strip():
             return None
         try:
-            return PAN(value)
+            return accept(value)
         except InvalidPAN as error:
             raise ValidationError(self.error_messages[error.problem], code=error.problem) from None
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -60,6 +61,12 @@ def inventory(vault: Vault, *, counts: bool = True, seen: Callable[[int], object
         yield _entry(
             vault, key, facts.arn, facts.state, _MAC_ALGORITHM, facts.bits, facts.created_at, signed.get(purpose)
         )
+
+
+def exported(entry: InventoryEntry) -> dict[str, Any]:
+    """A key as JSON has it."""
+    dates = {"created": entry.created.isoformat(), "cryptoperiod_end": entry.cryptoperiod_end.isoformat()}
+    return asdict(entry) | dates
 
 
 def _listed(vault: Vault) -> list[Key]:

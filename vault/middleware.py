@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from django.conf import settings
@@ -12,23 +13,32 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import select_template
 from django.utils.cache import add_never_cache_headers
+from django.utils.functional import LazyObject
 from django.utils.http import escape_leading_slashes
 from django.utils.translation import gettext, gettext_lazy as _, gettext_noop
 
 from vault import problems
 from vault.audit import acting_for, current_origin
 from vault.exceptions import AuditUnavailable, VaultError, VaultSealed, VaultUnavailable
-from vault.redaction import contains_pan
+from vault.misplaced import headers_with_pan, nameable
+from vault.redaction import contains_pan, is_forbidden_key
 
 _Next = Callable[[HttpRequest], HttpResponse]
 
 _HINT = _("A card number does not belong in an address or a search. Search by the last four digits.")
 # As the API says it of the same.
 _IN_ADDRESS = gettext_noop("A card number does not belong in an address. It was not processed.")
+_IN_HEADER = _("A card number does not belong in a header or a cookie: %(name)s. Nothing was processed.")
+_IN_NAME = _("A card number does not belong in the name of a field or a file. Nothing was processed.")
+_FORBIDDEN = _(
+    "Card verification codes, PINs and track data may never be kept and are not taken: %(name)s. Nothing was processed."
+)
 _PLAIN_HTTP = "Use https. What was sent over plain HTTP was not processed, and others may have read it."
 _RETRY_AFTER_SECONDS = "5"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _API = "/api/"
+# Of django.contrib.messages, which has no setting for it.
+_MESSAGES = "messages"
 
 
 class OriginMiddleware:
@@ -57,6 +67,14 @@ class RequestOrigin:
         """The user's primary key. Asked when an event is written: the API signs its user in after this was built."""
         user = getattr(self._request, "user", None)
         return str(user.pk) if user is not None and user.pk is not None else "anonymous"
+
+    @property
+    def known_actor(self) -> str:
+        """The same if somebody asked for the user already: this runs no query, so that a log line causes none."""
+        user = vars(self._request).get("user")
+        if isinstance(user, LazyObject):
+            user = vars(self._request).get("_cached_user")
+        return "" if user is None or user.pk is None else str(user.pk)
 
     @property
     def actor_name(self) -> str:
@@ -133,6 +151,50 @@ def _without_pan(query: str) -> str:
     """What is left of a query without the parameters that hold a card number, and nothing if that still holds one."""
     rest = urlencode([pair for pair in parse_qsl(query) if not any(map(contains_pan, pair))])
     return "" if contains_pan(unquote_plus(rest)) else rest
+
+
+class RefuseCardDataMiddleware:
+    """Refuses card data in the parts of a request that no form looks at: a card number in a header, in a cookie of
+    ours, in the name of a field or of a file; and, in an address or a form, whatever is named as a verification code, a
+    PIN or track data, which may never be kept (PCI DSS 3.3.1).
+
+    The API screens its requests itself. Cookies that others set for this host are read by nobody here, and no visitor
+    could do anything about them.
+    """
+
+    def __init__(self, get_response: _Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith(_API):
+            others = {name: value for name, value in request.headers.items() if name != "Cookie"}
+            own = {name: request.COOKIES.get(name, "") for name in _own_cookies()}
+            if found := headers_with_pan(others) or headers_with_pan(own):
+                return _refused(_IN_HEADER, found[0])
+            if found := list(filter(is_forbidden_key, request.GET)):
+                return _refused(_FORBIDDEN, found[0])
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, arguments: Any, options: Any) -> HttpResponse | None:
+        if request.path.startswith(_API):
+            return None
+        files = [file.name or "" for _key, each in request.FILES.lists() for file in each]
+        if any(map(contains_pan, (*request.POST, *request.FILES, *files))):
+            return _refused(_IN_NAME)
+        if found := [name for name in (*request.POST, *request.FILES) if is_forbidden_key(name)]:
+            return _refused(_FORBIDDEN, found[0])
+        return None
+
+
+def _own_cookies() -> tuple[str, ...]:
+    return settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME, _MESSAGES
+
+
+def _refused(sentence: Any, name: str = "") -> HttpResponse:
+    """400 with what is wrong and where, and nothing of what was sent there."""
+    answer = HttpResponse(sentence % {"name": nameable(name) or "?"}, status=400, content_type="text/plain")
+    add_never_cache_headers(answer)
+    return answer
 
 
 class UnavailableMiddleware:

@@ -14,6 +14,7 @@ MAX_DIGITS: Final = 19
 MOST_CHARACTERS: Final = 80
 _DIGITS: Final = frozenset("0123456789")
 _SEPARATORS: Final = str.maketrans("", "", " -")
+_UNPICKLED: Final = "A PAN cannot be pickled."
 
 
 class Brand(StrEnum):
@@ -188,4 +189,7 @@ class PAN:
 
     # A pickle is bytes on their way to a cache, a queue or a file: none may hold digits.
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError("A PAN cannot be pickled.")
+        raise TypeError(_UNPICKLED)
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError(_UNPICKLED)

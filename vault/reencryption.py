@@ -53,7 +53,10 @@ class Reencryption:
         self._run.save()
 
     def left(self) -> int:
-        """How many cards of the segment are not under the keys of now, or half written, by a scan: the proof."""
+        """How many cards of the segment are not under the keys of now, or half written, by a scan: the proof.
+
+        Those of which SQL knows nothing, or that they are erased, are among them: they are for `vault_fsck`.
+        """
         return sum(len(self._due(items)) for items, _ in self._pages(after=""))
 
     def _pass(self) -> Iterator[Counter[Outcome]]:
@@ -74,12 +77,13 @@ class Reencryption:
 
     def _due(self, items: list[Item]) -> list[Item]:
         names = [item[PARTITION_KEY]["S"] for item in items]
-        cards, noted = Card.objects.in_bulk(names), notes(names)
-        known = [(item, cards.get(name)) for item, name in zip(items, names, strict=True)]
+        cards = {name: card for name, card in Card.objects.in_bulk(names).items() if not card.is_erased}
+        noted = notes(names) & cards.keys()
+        # Also what has no such card. No run seals it anew, and the old key has to stay while it is there.
         return [
             item
-            for item, card in known
-            if card and not card.is_erased and (card.token in noted or self._selection.is_due(item, card))
+            for item, name in zip(items, names, strict=True)
+            if name in noted or self._selection.is_due(item, cards.get(name))
         ]
 
     def _note(self, outcomes: Counter[Outcome], last: str) -> None:

@@ -54,9 +54,12 @@ class Selection:
 
     before: datetime | None = None
 
-    def is_due(self, item: Item, card: Card) -> bool:
-        """True if the card is to be sealed anew, or if it is damaged: then it is opened, and refused there."""
-        if self.before is not None and card.sealed_at < self.before:
+    def is_due(self, item: Item, card: Card | None) -> bool:
+        """True if the card is to be sealed anew, or if it is damaged: then it is opened, and refused there.
+
+        Of an item without a card only its keys are asked.
+        """
+        if card is not None and self.before is not None and card.sealed_at < self.before:
             return True
         try:
             return not current_vault().store.is_current(item)

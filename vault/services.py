@@ -16,6 +16,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from vault import alarms, erasure
+from vault.acceptance import refuse_real
 from vault.audit import CURRENT, audited
 from vault.backend import current_vault
 from vault.exceptions import (
@@ -78,10 +79,12 @@ def tokenize_many(
     card takes a new one over. Say `is_external=False` if the token goes into a `PANField` and nowhere else: then
     `vault_fsck` takes a card that no such field refers to for one whose order was never written, and removes it.
 
-    Raises `VaultUnavailable` or `VaultSealed` with nothing stored, `AuditUnavailable`, `RecordTampered`.
+    Raises `VaultUnavailable` or `VaultSealed` with nothing stored, `AuditUnavailable`, `RecordTampered`, and
+    `InvalidPAN` for a number that is real where TEST_CARDS_ONLY is set.
     """
     dates = list(expires) if expires is not None else [None] * len(pans)
     with _alarmed(), audited("tokenize", cards=len(pans)) as outcome:
+        refuse_real(pans)
         kept: list[KeptCard] = []
         for start in range(0, len(pans), _CARDS_AT_ONCE):
             # Each time with the list of keys of now: a key may be retired that an older list still seals under.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from vault.aws import aws_boundary, classify
 from vault.exceptions import RecordTampered, Tampering, TokenNotFound, VaultUnavailable
@@ -179,6 +179,9 @@ class CardStore:
                 if tampered.kind is Tampering.SIGNATURE and self._is_of_another(token, item):
                     raise RecordTampered(Tampering.OTHER_CARD) from None
                 raise
+            except ParamValidationError:
+                # A description lacks what KMS is asked with. It says nothing about the vault: one item would seal it.
+                raise RecordTampered from None
             except ClientError as error:
                 # An item that KMS does not unwrap in this place may unwrap in its own.
                 if isinstance(classify(error), RecordTampered) and self._is_of_another(token, item):

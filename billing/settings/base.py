@@ -5,9 +5,14 @@ from typing import Any
 
 import environ
 
+from billing.settings import logging
+
 env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parents[2]
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
+
+# The commit of an image without a checkout, for `pci_evidence`.
+SOURCE_COMMIT = env.str("SOURCE_COMMIT", default="")
 
 # Which of the surfaces this process answers: one image, several services.
 SURFACES = env.list("SURFACES", default=["web", "api", "admin"])
@@ -45,6 +50,8 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "billing.middleware.LocaleMiddleware",
+    # Before whatever looks for a session in the database.
+    "vault.middleware.RefuseCardDataMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     # Before CommonMiddleware, which would repeat the address in a redirect of its own.
     "vault.middleware.RefusePANInURLMiddleware",
@@ -138,6 +145,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 VAULT = {
     "BACKEND": env.str("VAULT_BACKEND", default="aws"),
     "EMBEDDED_DIR": str(DATA_DIR / "vault"),
+    # PCI DSS 6.5.5: nobody's card number gets into a place that was not made for it. Production takes them all.
+    "TEST_CARDS_ONLY": env.bool("VAULT_TEST_CARDS_ONLY", default=True),
     "REGION": env.str("AWS_REGION", default="eu-central-1"),
     "ENDPOINT_URL": env.str("VAULT_ENDPOINT_URL", default=""),
     "PROFILE": env.str("AWS_PROFILE", default=""),
@@ -362,25 +371,10 @@ USE_TZ = True
 
 # --- Logs ----------------------------------------------------------------------------------------------------------
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"redact": {"()": "vault.redaction.RedactingFilter"}},
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "filters": ["redact"], "formatter": "line"},
-        # Audit events go to stdout as they are in the database: one JSON object a line, and a failed write is an error.
-        # What could be a card number was masked before the digest was made; a filter here would break the digest.
-        "audit": {"class": "vault.stdout.StdoutHandler"},
-    },
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {
-        "django": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        # At DEBUG these print request bodies, data keys and session tokens; no setting of ours may lower them.
-        "boto3": {"level": "WARNING"},
-        "botocore": {"level": "WARNING"},
-        "urllib3": {"level": "WARNING"},
-        "dynamodb_encryption_sdk": {"level": "CRITICAL"},
-        "vault.audit": {"handlers": ["audit"], "level": "INFO", "propagate": False},
-    },
-}
+# Where crashes and errors are reported to, in the form of `billing.crash_reports` alone; nowhere without it.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
+SENTRY_RELEASE = env.str("SENTRY_RELEASE", default="")
+
+LOGGING = logging.LOGGING
+LOGGING_CONFIG = "billing.logs.configure"

@@ -1,11 +1,21 @@
 """Production: everything that `base` leaves open is closed, and nothing has a default that would do."""
 
+from typing import Final
+
+from django.core.exceptions import ImproperlyConfigured
+
 from billing.settings.base import *  # noqa: F403
-from billing.settings.base import DATABASES, MIDDLEWARE, VAULT, env
+from billing.settings.base import DATABASES, MIDDLEWARE, SENTRY_DSN, VAULT, env
+
+SENTRY_REFUSED: Final = "SENTRY_DSN must begin with https://: reports of crashes do not go over the network in clear."
 
 SECRET_KEY = env.str("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
-VAULT |= {"EMBEDDED_ALLOWED": False}
+VAULT |= {
+    "EMBEDDED_ALLOWED": False,
+    # A staging system with these settings says true, and is then safe from real cards.
+    "TEST_CARDS_ONLY": env.bool("VAULT_TEST_CARDS_ONLY", default=False),
+}
 
 for _alias, _variable in {"default": "DATABASE_URL", "audit": "AUDIT_DATABASE_URL"}.items():
     _kept = {"OPTIONS", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS"}
@@ -31,3 +41,5 @@ CSRF_COOKIE_NAME = "__Host-csrf"
 # Alarms go by mail: a default would lose them.
 EMAIL_CONFIG = env.email_url("EMAIL_URL")
 vars().update(EMAIL_CONFIG)
+if SENTRY_DSN and not SENTRY_DSN.startswith("https://"):
+    raise ImproperlyConfigured(SENTRY_REFUSED)

@@ -1,5 +1,6 @@
 """The one way to a token of the API: printed once, recorded, two at most, and an alarm where the vault is behind it."""
 
+import hashlib
 import threading
 from datetime import timedelta
 
@@ -38,6 +39,19 @@ def test_it_is_printed_alone_and_works(capsys):
     assert client.get("/api/v1/orders/").status_code == 200
     assert (AuthToken.objects.get().expiry - timezone.now()).days == 29
     assert [event.is_alarm for event in events("token.create", subject=f"user:{user.pk}")] == [False, False]
+
+
+def test_of_the_token_itself_nothing_is_kept(capsys):
+    make_user("shop", "vault.view_card")
+    capsys.readouterr()
+    call_command("create_api_token", "shop", expires=30)
+    token = capsys.readouterr().out.strip()
+    (row,) = AuthToken.objects.values()
+    assert row["digest"] == hashlib.sha512(token.encode()).hexdigest()
+    # Its beginning finds the row, and is far from enough to guess the rest.
+    assert [name for name, value in row.items() if len(str(value)) > 3 and str(value) in token] == ["token_key"]
+    assert len(row["token_key"]) * 4 <= len(token)
+    assert token not in "".join(str(event.details) for event in events("token.create"))
 
 
 @pytest.mark.parametrize(

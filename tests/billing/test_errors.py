@@ -1,9 +1,11 @@
 """Error pages: what they say and to whom, that they need nothing which may be broken, and that programs get problems."""
 
+import json
+
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -23,6 +25,7 @@ PAGES = {
     "404": (lambda request: errors.not_found(request, Exception("secret")), 404, "Not found"),
     "429": (errors.too_many_requests, 429, "Too many requests"),
     "500": (errors.server_error, 500, "Something went wrong"),
+    "mail": (errors.mail_unavailable, 503, "No mail can be sent now"),
     "503": (lambda request: unavailable(request, VaultSealed()), 503, "Not possible now"),
 }
 
@@ -90,10 +93,21 @@ def test_without_a_database_there_is_a_page(client):
 
     with connection.execute_wrapper(refuse):
         answer = client.get("/orders/")
-    assert answer.status_code == 500
-    assert "Something went wrong" in answer.text
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert "Our database does not answer" in answer.text
     assert answer["Request-Id"] in answer.text
     assert "gone away" not in answer.text
+
+
+@pytest.mark.parametrize("error", [OperationalError("gone away"), InterfaceError("closed")])
+def test_programs_learn_that_the_database_is_away_wherever_it_was_missed(rf, error):
+    try:
+        raise error
+    except Error:
+        answer = errors.server_error(rf.get("/api/v1/orders/"))
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert json.loads(answer.text)["code"] == "database_unavailable"
+    assert str(error) not in answer.text
 
 
 @pytest.mark.parametrize(

@@ -228,13 +228,13 @@ def test_a_new_password_ends_the_other_sessions(order):
     assert is_over(other)
 
 
-def test_the_name_of_a_browser_is_no_place_for_a_card_number(canary):
+def test_the_name_of_a_browser_is_no_place_for_a_card_number(without_screening, canary):
     digits = canary("browser")
     sign_in(make_user(password=PASSWORD), HTTP_USER_AGENT=f"Browser {digits}")
     assert digits not in UserSession.objects.get().user_agent
 
 
-def test_a_card_number_where_the_name_is_cut_is_not_half_kept(canary):
+def test_a_card_number_where_the_name_is_cut_is_not_half_kept(without_screening, canary):
     digits, limit = canary("browser"), UserSession._meta.get_field("user_agent").max_length
     name = "B" * (limit - 13) + " " + digits
     sign_in(make_user(password=PASSWORD), HTTP_USER_AGENT=name)

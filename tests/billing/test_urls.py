@@ -1,4 +1,5 @@
 import importlib
+import time
 
 import pytest
 from django.contrib import admin
@@ -69,6 +70,17 @@ def test_nor_does_it_for_who_is_signed_in_elsewhere_on_this_host(serve, client, 
     page = client.get("/nowhere/")
     assert page.status_code == 404
     assert "Not found" in page.text
+
+
+@pytest.mark.django_db
+def test_an_idle_session_of_staff_ends_where_only_the_api_is_served(serve, client, monkeypatch):
+    client.force_login(make_user("clerk", is_staff=True))
+    client.get("/admin/")
+    later = time.time() + 901
+    monkeypatch.setattr("billing.sessions.time.time", lambda: later)
+    serve("api")
+    assert client.get("/api/schema/").status_code == 200
+    assert "_auth_user_id" not in client.session
 
 
 @pytest.mark.django_db

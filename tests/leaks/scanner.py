@@ -51,12 +51,16 @@ class LeakFound(pytest.fail.Exception):
 
 
 class Scanner:
-    """The card numbers of one test, and everything that it wrote since the first of them."""
+    """The card numbers of one test, and everything that it wrote since the first of them.
 
-    def __init__(self, seed: str) -> None:
+    :param fully: so many numbers are looked for in every spelling; of the ones after them digits are, however disguised
+    """
+
+    def __init__(self, seed: str, *, fully: int = FULLY_SOUGHT) -> None:
         self.started = time.time()
         self.databases: set[str] = set()
         self.files: set[Path] = set()
+        self._fully = fully
         self._mint = Mint(seed)
         self._digit_runs = DigitRuns()
         self._needles: dict[Number, list[Needle | Suffix]] = {}
@@ -81,7 +85,7 @@ class Scanner:
         number = Number(label, digits)
         if number not in self._needles:
             # Of a hundred cards in one test the first ones show how they leak.
-            in_crowd = len(self._needles) >= FULLY_SOUGHT
+            in_crowd = len(self._needles) >= self._fully
             self._digit_runs.add(number, in_crowd=in_crowd)
             self._needles[number] = [] if in_crowd else needles(digits)
         return digits

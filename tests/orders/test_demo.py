@@ -138,8 +138,10 @@ def test_nobody_gets_more_rights_than_the_part_needs(demo):
     assert not User.objects.get(username="shop-api").has_usable_password()
 
 
-def test_it_is_refused_where_real_cards_are(settings):
-    settings.VAULT = settings.VAULT | {"BACKEND": "aws"}
+@pytest.mark.parametrize("change", [{"BACKEND": "aws"}, {"EMBEDDED_ALLOWED": False}], ids=["aws", "production"])
+def test_it_is_refused_where_real_cards_are(settings, change):
+    """Also by itself: `--skip-checks` would let it come this far."""
+    settings.VAULT = settings.VAULT | change
 
     with pytest.raises(CommandError, match="embedded vault alone"):
         call_command("demo")

@@ -10,7 +10,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from vault.aws import aws_boundary, classify, client_config
+from vault.aws import AWSSession, aws_boundary, classify, client_config
 from vault.exceptions import PlaintextRefused, RecordTampered, TokenNotFound, VaultSealed, VaultUnavailable
 
 URL = "https://kms.example"
@@ -63,6 +63,31 @@ def test_nothing_of_the_original_error_passes_the_boundary(caplog):
 def test_waiting_is_short_and_bounded():
     config = client_config(connect_timeout=1, read_timeout=3, max_attempts=4, max_connections=8)
     assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (1, 3, 4)
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL_DYNAMODB"])
+def test_no_variable_of_the_environment_sends_cards_elsewhere(monkeypatch, name):
+    monkeypatch.setenv(name, "http://127.0.0.1:4566")
+    session = aws_session(monkeypatch)
+    assert session.kms().meta.endpoint_url == "https://kms.eu-central-1.amazonaws.com"
+    assert session.dynamodb().meta.endpoint_url == "https://dynamodb.eu-central-1.amazonaws.com"
+
+
+def test_no_profile_sends_cards_elsewhere(monkeypatch, tmp_path):
+    profile = tmp_path / "config"
+    profile.write_text(
+        "[profile shop]\nendpoint_url = http://127.0.0.1:4566\naws_access_key_id = a\naws_secret_access_key = b\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(profile))
+    session = aws_session(monkeypatch, profile="shop")
+    assert session.kms().meta.endpoint_url == "https://kms.eu-central-1.amazonaws.com"
+
+
+def aws_session(monkeypatch, **options):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    config = client_config(connect_timeout=1, read_timeout=1, max_attempts=1, max_connections=1)
+    return AWSSession(region="eu-central-1", decrypt_key="", config=config, **options)
 
 
 # --- The guard on the wire: nothing that is not sealed leaves, whoever builds the request -------------------------

@@ -1,8 +1,10 @@
+import re
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from tests.vaults import SETTINGS
-from vault.conf import Backend, Materials, VaultConfig, vault_config
+from vault.conf import DEVELOPMENT_KEY_REFUSED, EMULATOR_REFUSED, Backend, Materials, VaultConfig, vault_config
 
 GOOD = SETTINGS | {"BACKEND": "aws"}
 
@@ -42,3 +44,49 @@ def test_settings_are_read_when_asked_for(settings):
 
 def test_a_key_of_the_same_region_is_accepted():
     assert VaultConfig.from_settings(GOOD | {"CARD_KEY": "arn:aws:kms:eu-central-1:1:key/k"}).problem() is None
+
+
+PRODUCTION = GOOD | {"EMBEDDED_ALLOWED": False}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://kms.eu-central-1.amazonaws.com",
+        "https://vpce-1-a.kms.eu-central-1.vpce.amazonaws.com",
+        "https://kms.eu-central-1.api.aws/",
+    ],
+)
+def test_where_real_cards_are_aws_answers(url):
+    assert url == VaultConfig.from_settings(PRODUCTION | {"ENDPOINT_URL": url}).ENDPOINT_URL
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://kms.eu-central-1.amazonaws.com",
+        "http://127.0.0.1:5000",
+        "https://127.0.0.1:4566",
+        "https://localhost.localstack.cloud:4566",
+        "https://localstack:4566",
+        "https://evilamazonaws.com",
+        "https://kms.amazonaws.com.example.com",
+        "https://example.com/.amazonaws.com",
+        "https://.amazonaws.com@example.com",
+        "kms.eu-central-1.amazonaws.com",
+    ],
+)
+def test_where_real_cards_are_nothing_else_answers(url):
+    with pytest.raises(ImproperlyConfigured, match=re.escape(EMULATOR_REFUSED)):
+        VaultConfig.from_settings(PRODUCTION | {"ENDPOINT_URL": url})
+    assert url == VaultConfig.from_settings(GOOD | {"ENDPOINT_URL": url}).ENDPOINT_URL
+
+
+@pytest.mark.parametrize("name", ["CARD_KEY", "FINGERPRINT_KEY", "AUDIT_KEY", "CERTIFICATE_KEY"])
+@pytest.mark.parametrize("account", ["000000000000", "123456789012", "111122223333"])
+def test_where_real_cards_are_no_key_is_of_an_emulator(name, account):
+    key = f"arn:aws:kms:eu-central-1:{account}:key/k"
+    with pytest.raises(ImproperlyConfigured, match=re.escape(DEVELOPMENT_KEY_REFUSED)):
+        VaultConfig.from_settings(PRODUCTION | {name: key})
+    assert VaultConfig.from_settings(GOOD | {name: key}).problem() is None

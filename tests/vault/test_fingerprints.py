@@ -4,7 +4,7 @@ import hmac
 import pytest
 
 from tests.cards import NUMBERS
-from vault.fingerprints import FingerprintKey, derive
+from vault.fingerprints import FingerprintKey, derive, version_of
 from vault.pan import PAN
 
 KEY = FingerprintKey(version=1, secret=b"k" * 32)
@@ -27,6 +27,19 @@ def test_each_use_has_a_key_of_its_own():
 
 
 def test_a_short_secret_is_refused_and_a_secret_never_shown():
-    with pytest.raises(ValueError, match="32 bytes"):
+    with pytest.raises(ValueError, match=r"^A fingerprint secret has 32 bytes\.$"):
         FingerprintKey(version=1, secret=b"short")
     assert "kkk" not in repr(KEY)
+
+
+@pytest.mark.parametrize("version", [1, 2, 10, 999_999_999])
+def test_a_fingerprint_says_the_version_of_its_key(version):
+    fingerprint = FingerprintKey(version=version, secret=b"k" * 32).fingerprint(PAN(NUMBERS["amex"][0]))
+    assert version_of(fingerprint) == version
+
+
+@pytest.mark.parametrize(
+    "text", ["", "fp1_", "fp0_" + "0" * 64, "fp01_" + "0" * 64, "fp1_" + "0" * 63, "fp1_" + "0" * 65, "fp1_" + "G" * 64]
+)
+def test_any_other_text_has_no_version(text):
+    assert version_of(text) is None

@@ -2,6 +2,7 @@ from datetime import date
 
 import pytest
 from django import forms
+from django.contrib.auth.models import Group
 
 from vault.exceptions import PANProblem
 from vault.forms import PAN_MESSAGES, ExpiryFormField, PANFormField
@@ -64,3 +65,26 @@ def test_a_card_number_in_other_text_is_refused_and_not_quoted(canary):
     assert caught.value.code == "contains_pan"
     validate_no_pan("order 12")
     assert len({NoPANValidator(), validate_no_pan}) == 1
+
+
+class ChoiceForm(forms.Form):
+    one = forms.ChoiceField(choices=[("a", "A")])
+    many = forms.MultipleChoiceField(choices=[("a", "A")])
+    group = forms.ModelChoiceField(Group.objects)
+    groups = forms.ModelMultipleChoiceField(Group.objects)
+
+
+@pytest.mark.django_db
+def test_a_card_number_in_the_place_of_a_choice_is_neither_quoted_nor_looked_for(canary):
+    digits = canary("choice")
+    form = ChoiceForm(dict.fromkeys(ChoiceForm.base_fields, digits) | {"many": ["a", digits], "groups": [digits]})
+    assert form.errors.keys() == ChoiceForm.base_fields.keys()
+    assert digits not in form.errors.as_json() + str(form)
+
+
+@pytest.mark.django_db
+def test_a_choice_that_there_is_not_is_quoted_as_before():
+    group = Group.objects.create(name="Night shift")
+    form = ChoiceForm({"one": "b", "many": ["a"], "group": group.pk, "groups": [group.pk]})
+    assert form.errors == {"one": ["Select a valid choice. b is not one of the available choices."]}
+    assert form.cleaned_data["group"] == group

@@ -1,14 +1,17 @@
 import copy
 import json
 import pickle
+import traceback
+from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings as hypothesis_settings, strategies as st
+from hypothesis import assume, given, settings as hypothesis_settings, strategies as st
 from stdnum import luhn
 
-from tests.cards import NUMBERS
+from tests.cards import ALL_NUMBERS, NUMBERS, with_check_digit
+from tests.drawn import digits, issued, typed
 from vault.exceptions import InvalidPAN, PANProblem
-from vault.pan import PAN, Brand, brand_and_lengths, has_luhn_checksum, mask
+from vault.pan import MOST_CHARACTERS, PAN, RANGES, Brand, brand_and_lengths, has_luhn_checksum, mask
 
 VISA = NUMBERS["visa"][0]
 
@@ -63,6 +66,99 @@ def test_luhn_agrees_with_an_independent_implementation(digits):
     assert has_luhn_checksum(digits) == luhn.is_valid(digits)
 
 
+@given(st.data())
+def test_every_spelling_is_the_same_card(data):
+    brand, number = data.draw(issued())
+    text = data.draw(typed(number).filter(lambda text: len(text) <= MOST_CHARACTERS))
+    pan = PAN(text)
+    assert (pan.expose(), pan.brand) == (number, brand)
+    assert (pan, hash(pan)) == (PAN(number), hash(PAN(number)))
+
+
+@given(digits(), st.data())
+def test_one_wrong_digit_is_refused(number, data):
+    place = data.draw(st.integers(0, len(number) - 1))
+    wrong = data.draw(st.sampled_from("0123456789").filter(lambda digit: digit != number[place]))
+    mistyped = number[:place] + wrong + number[place + 1 :]
+    assert not has_luhn_checksum(mistyped)
+    with pytest.raises(InvalidPAN):
+        PAN(mistyped)
+
+
+@given(digits(), st.data())
+def test_two_digits_that_changed_places_are_refused(number, data):
+    place = data.draw(st.integers(0, len(number) - 2))
+    pair = number[place : place + 2]
+    # Luhn does not tell 09 from 90.
+    assume(pair[0] != pair[1] and pair not in {"09", "90"})
+    with pytest.raises(InvalidPAN):
+        PAN(number[:place] + pair[::-1] + number[place + 2 :])
+
+
+@given(st.text("0123456789", min_size=1, max_size=25).map(with_check_digit))
+def test_a_number_is_accepted_if_its_length_is_one_of_its_brand(number):
+    lengths = brand_and_lengths(number)[1]
+    try:
+        accepted = PAN(number).expose() == number
+    except InvalidPAN:
+        accepted = False
+    assert accepted == (luhn.is_valid(number) and len(number) in lengths and bool(number.strip("0")))
+
+
+def test_ranges_do_not_overlap_and_have_lengths_of_card_numbers():
+    """Else the first of two would win, and the order of a table would be a rule."""
+    spans = sorted((first.ljust(19, "0"), last.ljust(19, "9")) for first, last, _, _ in RANGES)
+    assert all(before[1] < after[0] for before, after in pairwise(spans))
+    assert all(lengths and lengths <= set(range(12, 20)) for *_, lengths in RANGES)
+
+
+@given(digits())
+def test_no_way_to_show_a_card_number_has_more_than_last_four(number):
+    pan = PAN(number)
+    shown = [
+        str(pan),
+        repr(pan),
+        f"{pan!a}",
+        f"{pan:*>30}",
+        f"{[pan]}",
+        f"{ ({'n': pan}) }",
+        json.dumps([pan], default=str),
+    ]
+    for text in shown:
+        plain = text.replace("\\u2022", "•")
+        assert f"•••• {number[-4:]}" in plain
+        assert "".join(filter(str.isdigit, plain)) == number[-4:]
+
+
+@given(digits())
+def test_bin_and_last_four_never_make_the_number(number):
+    pan = PAN(number)
+    assert (pan.bin, pan.last4) == (number[: len(pan.bin)], number[-4:])
+    assert len(number) - len(pan.bin) - len(pan.last4) >= 2
+    assert len(pan.bin) == (8 if len(number) >= 16 else 6)
+
+
+WAYS_OUT = {
+    **{f"pickle {protocol}": lambda pan, protocol=protocol: pickle.dumps(pan, protocol) for protocol in range(6)},
+    "reduce": lambda pan: pan.__reduce__(),
+    "state": lambda pan: pan.__getstate__(),
+    "JSON": json.dumps,
+    "vars": vars,
+    "integer": int,
+    "change": lambda pan: setattr(pan, "brand", Brand.AMEX),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_OUT.values(), ids=WAYS_OUT)
+def test_every_way_out_is_shut_and_says_nothing(way, card):
+    digits = card("visa")
+    pan = PAN(digits)
+    with pytest.raises((TypeError, AttributeError)) as caught:
+        way(pan)
+    assert digits[:9] not in "".join(traceback.format_exception(caught.value))
+    assert pan.expose() == digits
+
+
 @given(st.text())
 @hypothesis_settings(database=None)
 def test_any_text_is_a_card_number_or_refused(text):
@@ -106,8 +202,9 @@ def test_it_shows_last_four_alone(show):
 
 def test_it_cannot_be_pickled_changed_or_taken_apart():
     pan = PAN(VISA)
-    with pytest.raises(TypeError):
-        pickle.dumps(pan)
+    for way in (pickle.dumps, PAN.__getstate__):
+        with pytest.raises(TypeError, match=r"^A PAN cannot be pickled\.$"):
+            way(pan)
     with pytest.raises(AttributeError):
         pan.brand = Brand.AMEX
     assert copy.deepcopy([pan])[0] is pan
@@ -127,6 +224,32 @@ def test_equal_numbers_are_equal_and_nothing_else_is():
     assert pan != VISA
     assert pan.masked == mask("1111")
     assert pan.expose() == VISA
+
+
+@pytest.mark.parametrize(("first", "last", "brand"), [each[:3] for each in RANGES])
+def test_a_beginning_as_long_as_its_range_is_of_the_brand(first, last, brand):
+    assert {brand_and_lengths(first)[0], brand_and_lengths(last)[0]} == {brand}
+
+
+def test_a_text_is_as_long_as_a_typed_number_can_be_and_no_longer():
+    gap = MOST_CHARACTERS - len(VISA)
+    assert PAN(VISA[:8] + " " * gap + VISA[8:]).expose() == VISA
+    assert problem_of(VISA[:8] + " " * (gap + 1) + VISA[8:]) is PANProblem.LENGTH
+    # What is wrong is said of what was read; the rest was not.
+    assert problem_of(VISA + " " * gap + "x") is PANProblem.CHARACTERS
+    assert problem_of(VISA + " " * gap + " x") is PANProblem.LENGTH
+
+
+def problem_of(text):
+    with pytest.raises(InvalidPAN) as caught:
+        PAN(text)
+    return caught.value.problem
+
+
+def test_it_is_formatted_as_text_and_hashed_as_a_number():
+    pan = PAN(VISA)
+    assert f"{pan:*>12}" == f"***{mask('1111')}"
+    assert len({hash(PAN(digits)) for digits in ALL_NUMBERS}) == len(ALL_NUMBERS)
 
 
 def test_every_brand_has_a_label():

@@ -205,7 +205,7 @@ def test_an_answer_that_was_lost_looks_like_a_second_decryption(trail, token, re
 
 
 def test_a_read_that_failed_after_kms_was_asked_accounts_for_it(trail, wire, token, reader, tmp_path):
-    wire.lose_answer("Decrypt")
+    wire.interrupt("Decrypt")
     with pytest.raises(VaultUnavailable):
         read(token, reader)
     code, report = reconcile(trail, tmp_path)

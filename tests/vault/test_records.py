@@ -1,16 +1,22 @@
 import copy
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from dynamodb_encryption_sdk.internal.formatting.material_description import deserialize, serialize
 from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 
 from tests.cards import NUMBERS
+from tests.drawn import digits
+from tests.vaults import SETTINGS
+from vault.backend import current_vault
 from vault.exceptions import RecordTampered
 from vault.fingerprints import FingerprintKey
-from vault.materials import fingerprint_materials
+from vault.keyring import CardKey, KeyRing
+from vault.materials import CardMaterials, KeyMaterials, ReusedDataKey, fingerprint_materials, kms_per_item
 from vault.pan import PAN
-from vault.records import CARD_ATTRIBUTES, FINGERPRINT_ATTRIBUTES, CardRecord, Sealer, digest
+from vault.records import CARD_ATTRIBUTES, FINGERPRINT_ATTRIBUTES, MATERIAL_DESCRIPTION, CardRecord, Sealer, digest
+from vault.store import CardStore
 from vault.tokens import Token
 
 KEY = FingerprintKey(version=1, secret=b"k" * 32)
@@ -146,13 +152,93 @@ def test_the_digest_tells_two_writings_of_one_card_apart():
     assert digest(first) != digest(second)
 
 
-@given(flip=st.integers(0, 10_000))
-@hypothesis_settings(database=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_flipped_bit_of_ciphertext_or_signature_is_noticed(flip):
+FINGERPRINTS = st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=3).map(
+    lambda macs: tuple(f"fp{version}_{mac.hex()}" for version, mac in enumerate(macs, 1))
+)
+ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+RECORDS = st.builds(
+    CardRecord,
+    token=st.builds(Token.generate),
+    pan=digits().map(PAN),
+    fingerprints=FINGERPRINTS,
+    created_at=st.datetimes(timezones=ZONES),
+    version=st.integers(1, 10**9),
+)
+MATERIALS = {
+    "static": lambda session: fingerprint_materials(KEY),
+    "KMS per item": lambda session: kms_per_item(kms=session.kms(), key_id=KMS_KEY, session=session.botocore),
+    "KMS reused": lambda session: ReusedDataKey(
+        kms=session.kms(), key_id=KMS_KEY, table="cards", max_age=60, max_items=50
+    ),
+}
+KMS_KEY = SETTINGS["CARD_KEY"]
+
+
+@pytest.fixture(params=MATERIALS.values(), ids=MATERIALS)
+def store(request):
+    """Under each kind of materials; KMS is the embedded one. In the store, errors of KMS get their meaning."""
+    session, key = current_vault().session, CardKey(KMS_KEY)
+    materials = request.param(session)
+    both = CardMaterials(keys={"": KeyMaterials(materials, materials)}, sealing="", seal_with_reused=False)
+    return CardStore(
+        dynamodb=session.dynamodb(),
+        table=SETTINGS["TABLE"],
+        ring=KeyRing(sealing=key, opening=(key,)),
+        fingerprint_keys={1: KEY},
+        sealer=Sealer(table="cards", card_materials=both, fingerprint_materials={}),
+    )
+
+
+once_for_all_examples = hypothesis_settings(
+    max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@given(card=RECORDS)
+@once_for_all_examples
+def test_any_card_opens_to_the_same(store, card):
+    item = store._sealer.seal_card(card)
+    assert store.open_item(card.token, item).record == card
+    stored = [value.get("B") or "".join(value.values()).encode() for value in item.values()]
+    assert not any(card.pan.expose()[:9].encode() in content for content in stored)
+
+
+@given(card=RECORDS, data=st.data())
+@once_for_all_examples
+def test_no_flipped_bit_makes_another_card(store, card, data):
+    item = store._sealer.seal_card(card)
+    name = data.draw(st.sampled_from(sorted(CARD_ATTRIBUTES)))
+    item[name] = data.draw(flipped(item[name]))
+    # The description is not signed in AWS's format: a change in what nobody reads there is none.
+    assert outcome(store, item, card.token) in {"tampered", card if name == MATERIAL_DESCRIPTION else None}
+
+
+def outcome(store, item, token):
+    try:
+        return store.open_item(token, item).record
+    except RecordTampered:
+        return "tampered"
+
+
+DESCRIBED = ["amzn-ddb-env-alg", "amzn-ddb-env-key", "amzn-ddb-sig-alg"]
+
+
+@pytest.mark.parametrize("value", [None, "", "x", "AES/128"])
+@pytest.mark.parametrize("name", DESCRIBED)
+@pytest.mark.parametrize("store", [MATERIALS["KMS per item"]], indirect=True, ids=["KMS per item"])
+def test_a_description_that_kms_cannot_be_asked_with_is_noticed(store, name, value):
     card = record()
-    item = SEALER.seal_card(card)
-    name = ("payload", "*amzn-ddb-map-sig*")[flip % 2]
-    content = bytearray(item[name]["B"])
-    content[flip % len(content)] ^= 1 << (flip % 8)
-    with pytest.raises(RecordTampered):
-        SEALER.open_card(item | {name: {"B": bytes(content)}}, token=card.token)
+    item = store._sealer.seal_card(card)
+    description = deserialize(item[MATERIAL_DESCRIPTION])
+    assert description.pop(name)
+    item[MATERIAL_DESCRIPTION] = serialize(description | ({} if value is None else {name: value}))
+    assert outcome(store, item, card.token) == "tampered"
+
+
+@st.composite
+def flipped(draw, value):
+    """An attribute in which one bit is another one; of text it stays ASCII."""
+    ((kind, content),) = value.items()
+    changed = bytearray(content if kind == "B" else content.encode())
+    changed[draw(st.integers(0, len(changed) - 1))] ^= 1 << draw(st.integers(0, 7 if kind == "B" else 6))
+    return {kind: bytes(changed) if kind == "B" else changed.decode()}

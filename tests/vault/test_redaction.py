@@ -1,13 +1,18 @@
 import logging
 import time
 import uuid
+from decimal import Decimal
+from fractions import Fraction
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import assume, given, strategies as st
 from stdnum import ean, iban
 
 from tests.cards import ALL_NUMBERS, NUMBERS, grouped, with_check_digit
+from tests.drawn import digits, issued, surrounded, written
+from tests.leaks.needles import BIN_LENGTH
+from tests.leaks.readings import texts
 from vault.redaction import RedactingFilter, contains_pan, find_pans, is_forbidden_key, redact, redact_data
 from vault.tokens import Token
 
@@ -29,7 +34,13 @@ WRITTEN = {
     "en dashes": grouped(VISA, "–"),
     "mixed": f"{VISA[:4]} {VISA[4:8]}-{VISA[8:]}",
     "dots": grouped(VISA, "."),
+    "amex groups in dots": f"{AMEX[:4]}.{AMEX[4:10]}.{AMEX[10:]}",
     "slashes": grouped(VISA, "/"),
+    "pipes": grouped(VISA, "|"),
+    "colons": grouped(VISA, ":"),
+    "semicolons": grouped(VISA, ";"),
+    "asterisks": grouped(VISA, "*"),
+    "tildes": grouped(VISA, "~"),
     "underscores": grouped(VISA, "_"),
     "commas": grouped(VISA, ","),
     "lines": grouped(VISA, "\r\n"),
@@ -39,6 +50,15 @@ WRITTEN = {
     "zero width": "\u200b".join(VISA),
     "direction marks": f"\u202e{VISA[:8]}\u200f{VISA[8:]}\u202c",
     "controls": "\x00".join(VISA),
+    "controls beyond ASCII": grouped(VISA, "\x85"),
+    "line separators": grouped(VISA, "\u2028"),
+    "paragraph separators": grouped(VISA, "\u2029"),
+    "private use": grouped(VISA, "\ue000"),
+    "unassigned": grouped(VISA, "\uffff"),
+    "lone surrogates": grouped(VISA, "\udca0"),
+    "what a wrong decoding leaves": grouped(VISA, "\ufffd"),
+    "middle dots": grouped(VISA, "·"),
+    "bullets": grouped(VISA, "•"),
     "full width": VISA.translate(FULL_WIDTH),
     "Arabic-Indic": grouped(VISA, " ").translate(ARABIC_INDIC),
     "superscript": VISA.translate(SUPERSCRIPT),
@@ -122,6 +142,8 @@ INNOCENT = {
     "decimal": f"4.{VISA[1:]}",
     "prices": "5.10 12.50 100.00 3.99 7.25 51.00",
     "amount": "4,111,111,111,111",
+    "amount in threes": grouped(NUMBERS["amex"][1], ",", size=3),
+    "decimal of two halves": f"{VISA[:8]}.{VISA[8:]}",
     "MD5": "4111111111111111abcdef0123456789",
     "SHA-1": f"abcd{VISA}{'0' * 20}",
     "SHA-256": f"{VISA}{'a' * 32}{VISA}",
@@ -201,8 +223,9 @@ def test_redact_leaves_the_rest_of_the_text():
     assert redact(f"order 7: {grouped(VISA, ' ')}, thanks") == f"order 7: [card •••• {VISA[-4:]}], thanks"
 
 
-def test_redact_masks_a_card_within_a_longer_number():
-    assert VISA[:8] not in redact(f"0001{VISA}1227")
+@pytest.mark.parametrize("digits", [digits for digits in ALL_NUMBERS if len(digits) >= 14])
+def test_redact_masks_a_card_within_a_longer_number(digits):
+    assert digits[:8] not in redact(f"0001{digits}1227")
 
 
 def test_redact_masks_a_number_of_no_known_brand():
@@ -222,6 +245,7 @@ def test_redact_leaves_tokens_and_uuids(text):
     assert redact(text) == text
 
 
+DIGESTS = st.binary(min_size=16, max_size=16).map(bytes.hex).filter(lambda text: not text.isdecimal())
 DIGITS_AND_MORE = st.text(st.sampled_from("0123456789" * 3 + " -./%\\u+&#;x\u00a0\u200b１•"), max_size=60)
 ANY_TEXT = st.text(st.characters(), max_size=60) | DIGITS_AND_MORE
 WITH_CARDS = st.lists(st.sampled_from([*WRITTEN.values(), *INNOCENT.values()]) | ANY_TEXT, max_size=4).map("".join)
@@ -235,6 +259,60 @@ def test_redact_leaves_no_card_number(text):
 @given(WITH_CARDS)
 def test_redact_twice_is_redact_once(text):
     assert redact(redact(text)) == redact(text)
+
+
+@given(st.data())
+def test_no_way_to_write_a_card_number_hides_it(data):
+    # Of 13 digits it may be an EAN; see `is_article_number`.
+    brand, digits = data.draw(issued(shortest=14))
+    text = data.draw(surrounded(data.draw(written(digits))))
+
+    assert contains_pan(text)
+    assert brand in [each.brand for each in find_pans(text)]
+    assert not any(digits[: BIN_LENGTH + 1].encode() in reading for _, reading in texts(redact(text).encode()))
+
+
+@given(st.data())
+def test_nothing_at_all_may_be_masked_where_there_are_too_few_digits(data):
+    """Whatever stands between them."""
+    pieces = st.text(st.characters(exclude_categories=["Cs", "Nd", "No", "Nl"]), max_size=8)
+    digits = data.draw(st.text("0123456789", max_size=11))
+    text = "".join(data.draw(pieces) + digit for digit in digits)
+    # Its own ideas of what an escape is.
+    assume(not any(mark in text for mark in "%\\&"))
+
+    assert not contains_pan(text)
+    assert redact(text) == text
+
+
+@given(st.uuids() | st.uuids(version=4).map(lambda uuid: f"tok1_{uuid}") | DIGESTS | st.dates().map(str))
+def test_what_is_told_by_its_shape_is_never_masked(text):
+    assert not contains_pan(f"see {text}, please")
+    assert redact(f"see {text}, please") == f"see {text}, please"
+
+
+LEAVES = digits(shortest=14).flatmap(
+    lambda number: st.sampled_from([number, number.encode(), int(number), float(number), None])
+)
+NESTED = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(digits(shortest=14), inner, max_size=1),
+    max_leaves=6,
+)
+
+
+def leaves(data):
+    if isinstance(data, dict):
+        return [*data, *(leaf for value in data.values() for leaf in leaves(value))]
+    return [leaf for value in data for leaf in leaves(value)] if isinstance(data, list) else [data]
+
+
+@given(NESTED)
+def test_no_depth_of_data_hides_a_card_number(data):
+    redacted = redact_data(data)
+
+    assert not any(contains_pan(str(leaf)) for leaf in leaves(redacted))
+    assert len(leaves(redacted)) == len(leaves(data))
 
 
 @given(st.text(st.sampled_from("\ud800\udfff4111%\\xu&#")))
@@ -349,6 +427,21 @@ def test_a_record_that_cannot_be_formatted_becomes_a_constant(record, message, a
 
     assert log_line(made) == "[a log record that could not be redacted]"
     assert not hasattr(made, "note")
+
+
+@pytest.mark.parametrize(
+    "number",
+    [float(VISA), Decimal(VISA), Decimal(f"{VISA}.00"), Fraction(VISA)],
+    ids=lambda number: type(number).__name__,
+)
+def test_numbers_that_are_no_integers_are_redacted(number):
+    assert redact_data({"card": number}) == {"card": redact(str(number))}
+    assert VISA not in str(redact_data([number]))
+
+
+@pytest.mark.parametrize("number", [0.1 + 0.2, float("nan"), 1e300, Decimal("24.90"), 1780144245.4242424])
+def test_other_numbers_stay_numbers(number):
+    assert redact_data([number])[0] is number
 
 
 def test_data_that_is_clean_stays_as_it_is():

@@ -377,7 +377,7 @@ def test_a_card_whose_answer_was_lost_on_the_way_stays_readable(any_vault, read)
     wire = Wire(any_vault)
     card = services.tokenize(VISA).card
     items = due(any_vault, [card])
-    wire.lose_answer("TransactWriteItems")
+    wire.interrupt("TransactWriteItems")
     with pytest.raises(VaultUnavailable):
         reseal(items, Selection(before=timezone.now()))
     assert read([card]) == [VISA]
@@ -473,6 +473,25 @@ def test_an_erased_card_is_left_alone(vault, rotation, cards):
     rotation.rotate_card_key()
     Card.objects.filter(token=cards[0].token).update(status="erased")
     assert reseal(due(vault, cards[:1]), Selection()) == {Outcome.NO_CARD: 1}
+
+
+@pytest.mark.parametrize("state", ["unknown", "erased"])
+def test_a_card_that_a_crash_left_under_the_old_key_is_said_to_be_left(vault, settings, rotation, cards, state):
+    """Nobody seals it anew, and the old key cannot go while it is there."""
+    settings.VAULT = settings.VAULT | {"ORPHAN_GRACE": 1}
+    rotation.rotate_card_key()
+    if state == "unknown":
+        cards[0].delete()
+        time.sleep(1.1)
+    else:
+        Card.objects.filter(pk=cards[0].pk).update(status="erased", erased_at=timezone.now() - timedelta(hours=1))
+    with pytest.raises(CommandError, match="vault_fsck") as left:
+        run("vault_reencrypt")
+    assert left.value.returncode == 2
+    assert keys_by_number()["card", 1]["items"] == 1
+    call_command("vault_fsck", "--repair", stdout=StringIO())
+    assert run("vault_reencrypt")["left"] == 0
+    assert keys_by_number()["card", 1]["items"] == 0
 
 
 def test_a_card_that_somebody_else_is_writing_is_left_to_them(vault, rotation, cards):

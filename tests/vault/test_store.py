@@ -176,7 +176,7 @@ def test_the_time_to_give_up_is_bounded(vault, wire):
 
 def test_a_write_whose_answer_was_lost_is_found_by_the_next_try(vault, wire):
     before = len(items(vault))
-    wire.lose_answer("TransactWriteItems")
+    wire.lose_answer("TransactWriteItems", times=vault.config.MAX_ATTEMPTS)
     with pytest.raises(VaultUnavailable):
         vault.store.keep([VISA])
     (kept,) = vault.store.keep([VISA])

@@ -28,7 +28,7 @@ from vault.admin.histories import history_page
 from vault.admin.keeping import KeepingMixin
 from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin
 from vault.admin.lives import audit_address, life_of
-from vault.admin.pages import page
+from vault.admin.pages import WITHOUT_SIDEBAR, page
 from vault.admin.sheets import CSVMixin
 from vault.admin.uses import uses_of
 from vault.audit import record
@@ -145,8 +145,8 @@ class CardAdmin(ViewOnlyMixin, RefusePANSearchMixin, KeepingMixin, CSVMixin, Dat
         # Whoever sent a number without the right has been refused, and recorded, by then.
         elif not policy.is_granted(request.user, Right.SEARCH):
             raise PermissionDenied
-        template = "admin/vault/card/search.html"
-        return page(self, request, template, title=_("Find by card number"), refused=refused, form=form, found=sentence)
+        template, title = "admin/vault/card/search.html", _("Find by card number")
+        return page(self, request, template, title=title, refused=refused, form=form, found=sentence, **WITHOUT_SIDEBAR)
 
     # --- Asking to see a number ------------------------------------------------------------------------------------
 

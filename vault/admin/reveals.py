@@ -25,7 +25,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from vault import policy, reveals
 from vault.admin.forms import DecisionForm
 from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin, whole_number
-from vault.admin.pages import page
+from vault.admin.pages import WITHOUT_SIDEBAR, page
 from vault.exceptions import VaultError
 from vault.models import RevealRequest
 from vault.pan import PAN, Brand
@@ -211,6 +211,7 @@ class RevealRequestAdmin(ViewOnlyMixin, RefusePANSearchMixin, admin.ModelAdmin):
             card=asked.card,
             number=_as_people_read_it(pan),
             seconds=SHOWN_SECONDS,
+            **WITHOUT_SIDEBAR,
         )
         answer["Cache-Control"] = "no-store"
         # Without JavaScript the browser leaves the page by itself.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from vault.acceptance import accept
 from vault.exceptions import InvalidPAN, PANProblem
 from vault.pan import PAN
 from vault.redaction import redact
@@ -28,7 +29,7 @@ class Row:
     @classmethod
     def of(cls, pk: Any, text: str | None, token: str | None) -> Row:
         try:
-            return cls(pk, PAN(text or ""), None, token or None)
+            return cls(pk, accept(text or ""), None, token or None)
         except InvalidPAN as error:
             # Nothing but spaces and hyphens is how some people write "none".
             problem = None if error.problem is PANProblem.EMPTY else error.problem

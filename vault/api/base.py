@@ -20,8 +20,9 @@ from rest_framework.views import APIView as DRFAPIView
 
 from vault import problems
 from vault.api import idempotency, limits
-from vault.api.screening import InvalidParameters, holds_pan, nameable, screen_body, screen_headers
+from vault.api.screening import InvalidParameters, holds_pan, screen_body, screen_headers
 from vault.api.serializers import StrictSerializer
+from vault.misplaced import nameable
 from vault.models import IdempotentRequest
 
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})

@@ -8,6 +8,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from vault.acceptance import accept
 from vault.exceptions import InvalidPAN, InvalidToken, PANProblem
 from vault.expiry import InvalidExpiry, last_day_of_month, parse_expiry
 from vault.fields import PANField, StoredCard
@@ -45,7 +46,7 @@ class PANSerializerField(serializers.Field):  # type: ignore[type-arg]
     def to_internal_value(self, data: Any) -> PAN:
         try:
             # A number would lose leading zeros and pass through a float; only a string is a card number.
-            return PAN(data)
+            return accept(data)
         except InvalidPAN as error:
             self.fail(error.problem.value)
 

@@ -15,12 +15,13 @@ import hmac
 import json
 import re
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from rest_framework import status
@@ -83,18 +84,14 @@ class Claim:
         if not self.is_first:
             self.leave()
             return
-        with suppress(DatabaseError):
-            self._mine().delete()
+        _insist(self._mine().delete)
 
     def leave(self) -> None:
         """Let the same request be carried out again: whether this one was is not known, or its answer is not kept."""
         self._change(claimed_until=timezone.now())
 
     def _change(self, **columns: Any) -> None:
-        # An order that was placed is answered whatever becomes of this row: without a database the claim lapses, and
-        # then a repetition is carried out with the same submission.
-        with suppress(DatabaseError):
-            self._mine().update(**columns)
+        _insist(lambda: self._mine().update(**columns))
 
     def _mine(self) -> Any:
         # Another process has it if this one took longer than a claim lasts.
@@ -157,6 +154,20 @@ def _taken(row: IdempotentRequest, changes: dict[str, Any], *, is_first: bool) -
     for name, value in changes.items():
         setattr(row, name, value)
     return Claim(row, is_first=is_first)
+
+
+def _insist(change: Callable[[], object]) -> None:
+    """Change a row, on another connection if this one was lost; and if that fails too, let it be.
+
+    An order that was placed is answered whatever becomes of its row: without a database the claim lapses, and then a
+    repetition is carried out with the same submission.
+    """
+    for _ in range(2):
+        # What the request was lost with: a claim that is not left keeps everybody waiting until it lapses.
+        connections[IdempotentRequest.objects.db].close_if_unusable_or_obsolete()
+        with suppress(DatabaseError):
+            change()
+            return
 
 
 def _canonical(data: Any) -> str:

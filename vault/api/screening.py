@@ -6,13 +6,13 @@ nowhere (PCI DSS 3.3.1, trial B5). The error names the place, and never what sto
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
 from rest_framework.exceptions import ErrorDetail, ParseError, ValidationError
 
+from vault.misplaced import headers_with_pan, nameable
 from vault.redaction import contains_pan, is_forbidden_key
 from vault.validators import NoPANValidator
 
@@ -29,12 +29,6 @@ _PAN: Final = "pan"
 #: So many errors are looked for and named: a body of a MiB can have hundreds of thousands of them.
 MOST_ERRORS: Final = 100
 _MOST_LEVELS: Final = 16
-# A key that cannot be anything but a name; any other is not repeated.
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
-# Hexadecimal with hyphens has runs of digits that pass for a card number once in 14,000 traces. These are the forms of
-# W3C Trace Context, Sentry and Zipkin.
-_TRACE: Final = re.compile(r"([0-9a-f]{2}-)?[0-9a-f]{32}-[0-9a-f]{16}(-[0-9a-fd]{1,2})?(-[0-9a-f]{16})?")
-_OF_TRACES: Final = frozenset({"Traceparent", "Sentry-Trace", "B3"})
 
 
 class InvalidParameters(ValidationError):
@@ -49,44 +43,18 @@ class InvalidHeaders(ValidationError):
     place = "header"
 
 
-def nameable(key: str) -> str:
-    """`key`, if it may stand in an answer, or else an empty text: a card number can be sent as a key as well."""
-    return key if _NAME.fullmatch(key) and not contains_pan(key) else ""
-
-
 def holds_pan(data: Any) -> bool:
     """True if a card number stands anywhere in what is about to be kept."""
     return any(contains_pan(str(leaf)) for leaf in _leaves(data))
 
 
 def screen_headers(headers: Mapping[str, str]) -> None:
-    """Raise `InvalidHeaders` for a header or cookie with a card number in it, and for a body sent in chunks.
-
-    `Authorization` is left to the authentication, which takes a token or nothing.
-    """
-    found = {
-        name: [_MISPLACED]
-        for name, value in headers.items()
-        if contains_pan(name) or (name != "Authorization" and _is_pan_in(value) and not _is_trace(name, value))
-    }
+    """Raise `InvalidHeaders` for a header or cookie with a card number in it, and for a body sent in chunks."""
+    found = {name: [_MISPLACED] for name in headers_with_pan(headers)}
     if "Transfer-Encoding" in headers:
         found["Transfer-Encoding"] = [_NO_LENGTH]
     if found:
         raise InvalidHeaders({nameable(name) or "": each for name, each in found.items()})
-
-
-def _is_pan_in(value: str) -> bool:
-    """True for what a server of WSGI hands on, where each byte is a character, and for what was meant by it."""
-    if contains_pan(value):
-        return True
-    try:
-        return not value.isascii() and contains_pan(value.encode("latin-1").decode())
-    except UnicodeError:
-        return False
-
-
-def _is_trace(name: str, value: str) -> bool:
-    return name in _OF_TRACES and _TRACE.fullmatch(value) is not None
 
 
 def screen_body(data: Any) -> None:

@@ -8,7 +8,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from vault.api.fields import ExpirySerializerField, PANSerializerField, TextField, TokenSerializerField
-from vault.api.screening import MOST_ERRORS, nameable
+from vault.api.screening import MOST_ERRORS
+from vault.misplaced import nameable
 from vault.models import Card
 from vault.pan import Brand
 from vault.purposes import NAME_LENGTH, TEXT_LENGTH

@@ -2,7 +2,7 @@
 
 from vault.audit.events import CURRENT, audited, exported, named, record
 from vault.audit.history import Attempt, attempts, was_recorded
-from vault.audit.origin import Origin, Process, acting_for, current_origin
+from vault.origin import Origin, Process, acting_for, current_origin
 
 __all__ = [
     "CURRENT",

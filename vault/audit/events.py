@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from vault.audit.chain import CONTENT, written_time
 from vault.audit.ledger import blank, current_ledger
-from vault.audit.origin import current_origin
 from vault.exceptions import AccessDenied, AuditUnavailable, VaultError
 from vault.models import AuditEvent
+from vault.origin import current_origin
 from vault.redaction import redact, redact_data
 
 _logger: Final = logging.getLogger("vault.audit")

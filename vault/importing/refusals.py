@@ -22,6 +22,7 @@ class Reason(StrEnum):
     NUMBER_CHARACTERS = "number_characters"
     NUMBER_LENGTH = "number_length"
     NUMBER_CHECKSUM = "number_checksum"
+    NUMBER_REAL = "number_real"
     EXPIRY = "expiry"
     REFERENCE = "reference"
     CARD_ELSEWHERE = "card_elsewhere"
@@ -48,6 +49,7 @@ _MESSAGES: Final = {
     Reason.NUMBER_CHARACTERS: PANProblem.CHARACTERS.message,
     Reason.NUMBER_LENGTH: PANProblem.LENGTH.message,
     Reason.NUMBER_CHECKSUM: PANProblem.CHECKSUM.message,
+    Reason.NUMBER_REAL: PANProblem.REAL.message,
     Reason.EXPIRY: "The expiry is not a month and a year.",
     Reason.REFERENCE: "The reference is too long, or no printable text.",
     Reason.CARD_ELSEWHERE: "A card number, or much of one, stands in another column.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from vault.acceptance import accept
 from vault.exceptions import InvalidPAN
 from vault.expiry import InvalidExpiry, parse_expiry
 from vault.importing.columns import Columns, is_card_number
@@ -92,7 +93,7 @@ def _pan(number: object) -> PAN:
     if not isinstance(number, str):
         raise RowRefused(Reason.NUMBER_TYPE)
     try:
-        return PAN(number)
+        return accept(number)
     except InvalidPAN as error:
         raise RowRefused(Reason.of(error.problem)) from None
 

@@ -15,6 +15,9 @@ class OperatorCommand(BaseCommand):
     By itself the parser repeats them word for word, and ends with the 2 that means here that something is left to do.
     """
 
+    #: How it ends then.
+    not_understood = 1
+
     def run_from_argv(self, argv: list[str]) -> None:
         parser = self.create_parser(argv[0], argv[1])
         try:
@@ -22,5 +25,5 @@ class OperatorCommand(BaseCommand):
         except CommandError as error:
             parser.print_usage(sys.stderr)
             self.stderr.write(redact(str(error)))
-            sys.exit(1)
+            sys.exit(self.not_understood)
         super().run_from_argv(argv)

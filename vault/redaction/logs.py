@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Mapping
+from numbers import Number
 from typing import Any, Final
 
 from vault.redaction.keys import is_forbidden_key
-from vault.redaction.text import redact
+from vault.redaction.text import contains_pan, redact
 
 UNREADABLE: Final = "[a log record that could not be redacted]"
 REMOVED: Final = "[removed]"
@@ -43,7 +44,11 @@ def _redacted_scalar(data: Any) -> Any:
         return redact(data)
     if isinstance(data, bytes | bytearray):
         return redact(data.decode("utf-8", errors="surrogateescape")).encode("utf-8", errors="surrogateescape")
-    if isinstance(data, int) and redact(str(data)) != str(data):
+    if isinstance(data, int):
+        text = redact(str(data))
+        return text if text != str(data) else data
+    # A fraction has digits by chance; `contains_pan` makes allowance for those, and `redact` does not.
+    if isinstance(data, Number) and contains_pan(str(data)):
         return redact(str(data))
     return data
 

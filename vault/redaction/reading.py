@@ -7,7 +7,16 @@ from typing import Final
 from urllib.parse import unquote
 
 INVISIBLE: Final = "\u200b"
-_MINUS_AND_BULLET: Final = "\u2212\u2043"
+# Controls, marks, what ends a line or a paragraph, and what has no meaning that anybody could see: a lone surrogate is
+# a byte that is no UTF-8, such as the no-break space of Latin-1.
+_UNSEEN: Final = ("Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn", "Zl", "Zp")
+_CATEGORIES: Final = {**dict.fromkeys(_UNSEEN, INVISIBLE), "Zs": " ", "Pd": "-"}
+# Of other categories: what stands for an object or for bytes that nobody could read, dashes, and dots in the middle.
+_CHARACTERS: Final = {
+    **dict.fromkeys("\ufffc\ufffd", INVISIBLE),
+    **dict.fromkeys("\u2212\u2043", "-"),
+    **dict.fromkeys("\u00b7\u2022\u2027\u2219\u22c5\u30fb\uff65", "."),
+}
 
 
 class _Folding(dict[int, str]):
@@ -19,15 +28,13 @@ class _Folding(dict[int, str]):
 
 
 def _fold_character(character: str) -> str:
-    category = unicodedata.category(character)
+    if character.isascii():
+        return character
     if (digit := unicodedata.digit(character, None)) is not None:
         return str(digit)
-    if category in ("Cf", "Mn", "Me"):
-        return INVISIBLE
-    if category == "Zs":
-        return " "
-    if category == "Pd" or character in _MINUS_AND_BULLET:
-        return "-"
+    known = _CHARACTERS.get(character) or _CATEGORIES.get(unicodedata.category(character))
+    if known:
+        return known
     plain = unicodedata.normalize("NFKC", character)
     return plain if len(plain) == 1 and plain.isascii() else character
 

@@ -73,7 +73,7 @@ class Command(BaseCommand):
 
     def _make(self, options: dict[str, Any]) -> None:
         # Known users with known rights must not exist where real cards are.
-        if settings.VAULT["BACKEND"] != "embedded":
+        if settings.VAULT["BACKEND"] != "embedded" or not settings.VAULT.get("EMBEDDED_ALLOWED"):
             raise CommandError("Demo data is for the embedded vault alone.")
         with transaction.atomic():
             customer = _person("customer", "customer@example.com")

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any, Final
 
 from django.core.management.base import CommandError, CommandParser
 
 from vault.backend import current_vault
 from vault.exceptions import VaultError
-from vault.inventory import InventoryEntry, inventory
+from vault.inventory import InventoryEntry, exported, inventory
 from vault.management.operators import OperatorCommand
 from vault.management.progress import progress
 from vault.stdout import taken
@@ -34,7 +33,7 @@ class Command(OperatorCommand):
         except VaultError as error:
             raise CommandError(f"{error.message} {error.aws_answer}".strip()) from None
         if options["format"] == "json":
-            self.stdout.write(json.dumps([_exported(entry) for entry in entries], indent=2))
+            self.stdout.write(json.dumps([exported(entry) for entry in entries], indent=2))
         else:
             self._table(entries)
         if any(entry.is_overdue for entry in entries):
@@ -52,8 +51,3 @@ def _row(entry: InventoryEntry) -> tuple[str, ...]:
     items = "" if entry.items is None else str(entry.items)
     strength = (entry.algorithm, str(entry.bits))
     return (entry.purpose, str(entry.number), entry.state, *strength, f"{entry.age} d", until, items, entry.key)
-
-
-def _exported(entry: InventoryEntry) -> dict[str, Any]:
-    dates = {"created": entry.created.isoformat(), "cryptoperiod_end": entry.cryptoperiod_end.isoformat()}
-    return asdict(entry) | dates

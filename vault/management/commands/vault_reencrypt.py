@@ -16,7 +16,7 @@ from vault.reencryption import Reencryption
 from vault.resealing import Outcome
 from vault.stdout import taken
 
-_LEFT: Final = "Cards are left. Run it again; vault_fsck says what is wrong with those refused."
+_LEFT: Final = "Cards are left. Run it again; those that stay are for vault_fsck."
 
 
 class Command(OperatorCommand):
@@ -53,9 +53,7 @@ class Command(OperatorCommand):
             done = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()) if count)
             self.stdout.write(f"Segment {segment} of {total}: {done or 'nothing done'}; {left} left.")
         if left and not options["dry_run"]:
-            raise CommandError(
-                "Cards are left. Run it again; vault_fsck says what is wrong with those refused.", returncode=2
-            )
+            raise CommandError(_LEFT, returncode=2)
 
     @staticmethod
     def _run(work: Reencryption, pace: Pace, segments: int) -> dict[str, int]:

@@ -1,4 +1,7 @@
-"""On whose behalf, and from where, the code that is running now was started."""
+"""On whose behalf, and from where, the code that is running now was started.
+
+Not in `vault.audit`, and without Django: logs ask for it, and they begin before Django.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from typing import Final, Protocol
 
 
 class Origin(Protocol):
-    """Where an operation comes from."""
+    """Where an operation comes from.
+
+    `known_actor` is `actor` if that is known by now, and otherwise empty: logs ask for it, and cause no query.
+    """
 
     @property
     def actor(self) -> str: ...
@@ -25,6 +31,8 @@ class Origin(Protocol):
     def source(self) -> str: ...
     @property
     def request_id(self) -> str: ...
+    @property
+    def known_actor(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ class Process:
     actor_name: str = ""
     source: str = "local"
     request_id: str = ""
+    known_actor: str = ""
 
 
 def _who_started_this() -> str:
