@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.." || exit
 . deploy/setup/apt.sh
 
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(lint types imports migrations check-deploy sqlite mariadb coverage)
+[ ${#steps[@]} -gt 0 ] || steps=(lint types imports migrations check-deploy sqlite mariadb coverage mutants)
 wants() { [[ " ${steps[*]} " == *" $1 "* ]]; }
 
 # Debian installs servers where a user's PATH does not look.
@@ -107,6 +107,8 @@ if wants mariadb; then
 	fi
 fi
 wants coverage && step "coverage of vault at least 95 %" coverage
+# Those that take a minute; `make mutants` does the rest.
+wants mutants && step "mutants of the value objects" .venv/bin/python -m tests.mutation pan tokens fingerprints
 
 # One line at the end for people and for CI, in pytest's words.
 count() {

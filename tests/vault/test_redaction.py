@@ -34,7 +34,13 @@ WRITTEN = {
     "en dashes": grouped(VISA, "–"),
     "mixed": f"{VISA[:4]} {VISA[4:8]}-{VISA[8:]}",
     "dots": grouped(VISA, "."),
+    "amex groups in dots": f"{AMEX[:4]}.{AMEX[4:10]}.{AMEX[10:]}",
     "slashes": grouped(VISA, "/"),
+    "pipes": grouped(VISA, "|"),
+    "colons": grouped(VISA, ":"),
+    "semicolons": grouped(VISA, ";"),
+    "asterisks": grouped(VISA, "*"),
+    "tildes": grouped(VISA, "~"),
     "underscores": grouped(VISA, "_"),
     "commas": grouped(VISA, ","),
     "lines": grouped(VISA, "\r\n"),
@@ -136,6 +142,8 @@ INNOCENT = {
     "decimal": f"4.{VISA[1:]}",
     "prices": "5.10 12.50 100.00 3.99 7.25 51.00",
     "amount": "4,111,111,111,111",
+    "amount in threes": grouped(NUMBERS["amex"][1], ",", size=3),
+    "decimal of two halves": f"{VISA[:8]}.{VISA[8:]}",
     "MD5": "4111111111111111abcdef0123456789",
     "SHA-1": f"abcd{VISA}{'0' * 20}",
     "SHA-256": f"{VISA}{'a' * 32}{VISA}",
@@ -215,8 +223,9 @@ def test_redact_leaves_the_rest_of_the_text():
     assert redact(f"order 7: {grouped(VISA, ' ')}, thanks") == f"order 7: [card •••• {VISA[-4:]}], thanks"
 
 
-def test_redact_masks_a_card_within_a_longer_number():
-    assert VISA[:8] not in redact(f"0001{VISA}1227")
+@pytest.mark.parametrize("digits", [digits for digits in ALL_NUMBERS if len(digits) >= 14])
+def test_redact_masks_a_card_within_a_longer_number(digits):
+    assert digits[:8] not in redact(f"0001{digits}1227")
 
 
 def test_redact_masks_a_number_of_no_known_brand():
