@@ -24,10 +24,7 @@ _COPIED = ("billing", "orders", "templates", "static", "locale", "docs", "client
 GROUPS: dict[str, tuple[str, list[str]]] = {
     "pan": ("vault/pan.py", ["vault/test_pan.py"]),
     "tokens": ("vault/tokens.py", ["vault/test_tokens.py"]),
-    "fingerprints": (
-        "vault/fingerprints.py",
-        ["vault/test_fingerprints.py", "golden/test_golden.py::test_fingerprints_and_keys_are_those_of_then"],
-    ),
+    "fingerprints": ("vault/fingerprints.py", ["vault/test_fingerprints.py"]),
     # One right stands for all of them.
     "policy": ("vault/policy.py", ["vault/test_policy.py", "-k=not test_everybody_else or detokenize_pan"]),
     "records": ("vault/records.py", ["vault/test_records.py", "vault/test_opening.py", "golden"]),

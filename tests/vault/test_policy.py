@@ -15,7 +15,7 @@ from vault.audit import Process, acting_for, record
 from vault.audit.ledger import blank
 from vault.conf import vault_config
 from vault.exceptions import AccessDenied, DetokenizationDenied, Refusal
-from vault.models import AuditEvent
+from vault.models import AuditEvent, RevealRequest
 from vault.pan import PAN
 from vault.policy import Right
 from vault.purposes import TEXT_LENGTH, Purpose, PurposeRule
@@ -493,6 +493,53 @@ def test_a_service_account_needs_a_right_of_its_own_to_do_without_approval(setti
     assert refusal_of(robot, token) is Refusal.APPROVAL
     robot.user_permissions.add(Permission.objects.get(codename="detokenize_unattended"))
     assert services.detokenize(token, actor=robot, purpose=PURPOSE) == pan
+
+
+@pytest.fixture
+def staff(settings):
+    configure(settings, REVEAL_APPROVAL=True)
+    return reader("ada", is_staff=True)
+
+
+def opening(staff, token, **changes):
+    """A request of this person that is just being shown."""
+    values = {"card_id": token, "requester": staff, "purpose": "refund", "reason": "charged twice", "state": "opening"}
+    return RevealRequest.objects.create(**values | changes, ticket="T-1", expires_at=timezone.now())
+
+
+def test_a_request_opens_its_card_once(staff, token, pan):
+    asked, other = opening(staff, token), opening(staff, token)
+    assert services.detokenize(token, actor=staff, purpose=PURPOSE, reveal=asked) == pan
+    assert [RevealRequest.objects.get(pk=each.pk).state for each in (asked, other)] == ["shown", "opening"]
+    with pytest.raises(DetokenizationDenied):
+        services.detokenize(token, actor=staff, purpose=PURPOSE, reveal=asked)
+
+
+OTHERS = {
+    "somebody else's": lambda canary: {"requester": reader("bob", is_staff=True)},
+    "of another card": lambda canary: {"card_id": make_card(canary("other card")).token},
+    "for another purpose": lambda canary: {"purpose": "settlement"},
+    "for another reason": lambda canary: {"reason": "curious"},
+    **{state: lambda canary, state=state: {"state": state} for state in ("pending", "approved", "refused", "shown")},
+}
+
+
+@pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS)
+def test_a_request_that_is_another_one_opens_nothing(staff, token, canary, changes):
+    asked = opening(staff, token, **changes(canary))
+    with pytest.raises(DetokenizationDenied) as refused:
+        services.detokenize(token, actor=staff, purpose=PURPOSE, reveal=asked)
+    assert refused.value.reason is Refusal.APPROVAL
+    assert RevealRequest.objects.get(pk=asked.pk).state == asked.state
+
+
+def test_a_request_opens_no_more_than_its_card(staff, token, canary):
+    asked, other = opening(staff, token), make_card(canary("other card")).token
+    for tokens in ([token, other], [token, token], []):
+        with pytest.raises(DetokenizationDenied) as refused:
+            policy.authorize_reading(staff, purpose=Purpose.parse(PURPOSE), tokens=tokens, reveal=asked)
+        assert refused.value.reason is Refusal.APPROVAL
+    assert RevealRequest.objects.get().state == "opening"
 
 
 def test_who_is_no_longer_staff_has_not_become_a_service_account(settings, token):
