@@ -4,6 +4,7 @@ import hmac
 import pytest
 
 from tests.cards import NUMBERS
+from tests.golden.generations import Generation, generations, named
 from vault.fingerprints import FingerprintKey, derive, version_of
 from vault.pan import PAN
 
@@ -43,3 +44,12 @@ def test_a_fingerprint_says_the_version_of_its_key(version):
 )
 def test_any_other_text_has_no_version(text):
     assert version_of(text) is None
+
+
+@pytest.mark.parametrize("folder", generations(), ids=lambda folder: folder.name)
+def test_fingerprints_and_keys_are_those_of_earlier_versions(folder):
+    golden, secret = Generation.read(folder).content, bytes(range(32))
+    key = FingerprintKey(version=1, secret=secret)
+    assert {name: key.fingerprint(named(name)) for name in golden["fingerprints"]} == golden["fingerprints"]
+    assert {use: derive(secret, use=use.encode()).hex() for use in golden["derived"]} == golden["derived"]
+    assert (len(golden["fingerprints"]), len(golden["derived"])) == (8, 3)

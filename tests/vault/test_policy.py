@@ -10,15 +10,15 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from tests.factories import make_card, make_user
-from vault import policy, services
-from vault.audit import Process, acting_for
+from vault import alarms, policy, services
+from vault.audit import Process, acting_for, record
 from vault.audit.ledger import blank
 from vault.conf import vault_config
 from vault.exceptions import AccessDenied, DetokenizationDenied, Refusal
-from vault.models import AuditEvent
+from vault.models import AuditEvent, RevealRequest
 from vault.pan import PAN
 from vault.policy import Right
-from vault.purposes import Purpose, PurposeRule
+from vault.purposes import TEXT_LENGTH, Purpose, PurposeRule
 
 pytestmark = pytest.mark.django_db
 PURPOSE = "refund: charged twice"
@@ -114,6 +114,41 @@ def test_the_groups_are_there_and_each_does_one_job():
     }
 
 
+@pytest.mark.parametrize("who", NOBODIES.values(), ids=NOBODIES)
+def test_nobody_else_has_a_right_or_may_see(who):
+    actor = who(Right.VIEW_CARDS)
+    assert policy.rights_of(actor) == frozenset()
+    assert not policy.is_granted_sight(actor)
+
+
+def test_the_rights_of_somebody_are_their_own_and_those_of_their_groups_in_the_vault():
+    ada = make_user("ada", "vault.view_card", "orders.view_order", "vault.view_auditevent")
+    group = Group.objects.create(name="G")
+    group.permissions.add(*policy.grants(Right.ERASE), *policy.grants(Right.VIEW_CARDS))
+    ada.groups.add(group)
+    assert policy.rights_of(ada) == {Right.VIEW_CARDS, Right.VIEW_AUDIT, Right.ERASE}
+
+
+@pytest.mark.parametrize(("right", "may"), [(right, right in {Right.VIEW_CARDS, Right.TOKENIZE}) for right in Right])
+def test_who_views_or_stores_cards_may_see_them(right, may):
+    one, two, group = make_user("one", f"vault.{right.value}"), make_user("two"), Group.objects.create(name="G")
+    group.permissions.add(*policy.grants(right))
+    two.groups.add(group)
+    assert policy.is_granted_sight(one) is policy.is_granted_sight(two) is may
+    assert not policy.is_granted_sight(make_user("three", f"vault.{right.value}", is_active=False))
+
+
+def test_holders_are_the_active_ones_each_once_by_name():
+    group = Group.objects.create(name="G")
+    group.permissions.add(*policy.grants(Right.APPROVE))
+    for name in ("zoe", "ada"):
+        make_user(name, "vault.approve_reveal").groups.add(group)
+    make_user("mia").groups.add(group)
+    make_user("max", "vault.approve_reveal", is_active=False)
+    make_user("root", "vault.erase_card", is_superuser=True)
+    assert [user.username for user in policy.holders(Right.APPROVE)] == ["ada", "mia", "zoe"]
+
+
 def test_a_group_that_somebody_changed_keeps_what_it_has():
     migration = import_module("vault.migrations.0008_group_rights")
     for name in ("Support", "Auditor", "Export approver"):
@@ -147,6 +182,20 @@ def refusal_of(actor, token, purpose=PURPOSE):
 )
 def test_a_purpose_is_from_the_list_and_is_explained(token, purpose, refusal):
     assert refusal_of(reader(), token, purpose) is refusal
+
+
+def test_an_explanation_may_be_as_long_as_it_may(token, pan):
+    assert services.detokenize(token, actor=reader(), purpose=Purpose("refund", "x" * TEXT_LENGTH)) == pan
+    assert refusal_of(reader("two"), token, Purpose("refund", "x" * (TEXT_LENGTH + 1))) is Refusal.PURPOSE_TEXT
+
+
+def test_purposes_are_named_by_those_they_are_for(settings):
+    configure(settings, PURPOSES=["settlement", "refund"], PURPOSE_RULES={"settlement": {"groups": ["Settlement"]}})
+    ada, zoe = reader("ada"), reader("zoe")
+    ada.groups.add(Group.objects.create(name="Settlement"))
+    zoe.groups.add(Group.objects.create(name="Other"))
+    named = [[rule.name for rule in policy.nameable(actor, vault_config())] for actor in (ada, zoe)]
+    assert named == [["settlement", "refund"], ["refund"]]
 
 
 def test_a_card_number_is_no_explanation_and_is_recorded_nowhere(token, canary):
@@ -314,6 +363,42 @@ def test_a_lock_outlives_the_hour_until_another_person_ends_it(settings, token, 
     assert services.detokenize(token, actor=actor, purpose=PURPOSE) == pan
 
 
+def test_the_locked_are_listed_by_how_long_they_wait():
+    group = Group.objects.create(name="G")
+    group.permissions.add(*policy.grants(Right.SEARCH))
+    people = [make_user("zoe", "vault.detokenize_pan"), make_user("ada"), make_user("mia", "vault.search_pan")]
+    people[1].groups.add(group)
+    stranger = make_user("max", "vault.approve_reveal")
+    for person in (*people, stranger):
+        alarms.sound(policy.LOCK, "Locked.", subject=str(person.pk))
+    policy.unlock(str(people[2].pk), by=stranger)
+    # An attempt that was refused ends no lock, and a lock that was refused is none.
+    with pytest.raises(AccessDenied):
+        policy.unlock(str(people[0].pk), by=people[1])
+    record(policy.LOCK, outcome="failed", subject=str(people[2].pk))
+    locked = policy.locked_readers()
+    assert [each.user.username for each in locked] == ["zoe", "ada"]
+    events = AuditEvent.objects.filter(operation=policy.LOCK, outcome="done").order_by("pk")
+    assert [(each.since, each.event) for each in locked] == [(event.time, event.pk) for event in events[:2]]
+    assert [policy.is_locked(str(person.pk)) for person in people] == [True, True, False]
+
+
+def test_what_was_spent_is_of_the_last_hour_and_of_one_operation(token, pan):
+    actor, other = reader("ada"), reader("zoe")
+    for moment, operation, who in (
+        (timedelta(minutes=61), "detokenize", actor),
+        (timedelta(minutes=59), "detokenize", actor),
+        (timedelta(minutes=1), "search", actor),
+        (timedelta(minutes=1), "detokenize", other),
+    ):
+        values = blank(operation, outcome="intent", actor=str(who.pk), cards=10, operation_id=f"{moment}{operation}")
+        place = {"chain": f"{moment}{operation}{who.pk}"[:32], "number": 1, "previous": "", "digest": ""}
+        AuditEvent(**values | place | {"time": timezone.now() - moment}).save(using="audit")
+    assert policy.spent(str(actor.pk), policy.DETOKENIZE) == 10
+    assert policy.spent(str(actor.pk), policy.SEARCH) == 10
+    assert policy.spent("nobody", policy.SEARCH) == 0
+
+
 def test_a_bulk_read_counts_each_card(settings, canary):
     tokens = [make_card(canary(f"card {number}")).token for number in range(3)]
     configure(settings, READ_BUDGET=2)
@@ -408,6 +493,53 @@ def test_a_service_account_needs_a_right_of_its_own_to_do_without_approval(setti
     assert refusal_of(robot, token) is Refusal.APPROVAL
     robot.user_permissions.add(Permission.objects.get(codename="detokenize_unattended"))
     assert services.detokenize(token, actor=robot, purpose=PURPOSE) == pan
+
+
+@pytest.fixture
+def staff(settings):
+    configure(settings, REVEAL_APPROVAL=True)
+    return reader("ada", is_staff=True)
+
+
+def opening(staff, token, **changes):
+    """A request of this person that is just being shown."""
+    values = {"card_id": token, "requester": staff, "purpose": "refund", "reason": "charged twice", "state": "opening"}
+    return RevealRequest.objects.create(**values | changes, ticket="T-1", expires_at=timezone.now())
+
+
+def test_a_request_opens_its_card_once(staff, token, pan):
+    asked, other = opening(staff, token), opening(staff, token)
+    assert services.detokenize(token, actor=staff, purpose=PURPOSE, reveal=asked) == pan
+    assert [RevealRequest.objects.get(pk=each.pk).state for each in (asked, other)] == ["shown", "opening"]
+    with pytest.raises(DetokenizationDenied):
+        services.detokenize(token, actor=staff, purpose=PURPOSE, reveal=asked)
+
+
+OTHERS = {
+    "somebody else's": lambda canary: {"requester": reader("bob", is_staff=True)},
+    "of another card": lambda canary: {"card_id": make_card(canary("other card")).token},
+    "for another purpose": lambda canary: {"purpose": "settlement"},
+    "for another reason": lambda canary: {"reason": "curious"},
+    **{state: lambda canary, state=state: {"state": state} for state in ("pending", "approved", "refused", "shown")},
+}
+
+
+@pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS)
+def test_a_request_that_is_another_one_opens_nothing(staff, token, canary, changes):
+    asked = opening(staff, token, **changes(canary))
+    with pytest.raises(DetokenizationDenied) as refused:
+        services.detokenize(token, actor=staff, purpose=PURPOSE, reveal=asked)
+    assert refused.value.reason is Refusal.APPROVAL
+    assert RevealRequest.objects.get(pk=asked.pk).state == asked.state
+
+
+def test_a_request_opens_no_more_than_its_card(staff, token, canary):
+    asked, other = opening(staff, token), make_card(canary("other card")).token
+    for tokens in ([token, other], [token, token], []):
+        with pytest.raises(DetokenizationDenied) as refused:
+            policy.authorize_reading(staff, purpose=Purpose.parse(PURPOSE), tokens=tokens, reveal=asked)
+        assert refused.value.reason is Refusal.APPROVAL
+    assert RevealRequest.objects.get().state == "opening"
 
 
 def test_who_is_no_longer_staff_has_not_become_a_service_account(settings, token):

@@ -36,6 +36,11 @@ WRITTEN = {
     "dots": grouped(VISA, "."),
     "amex groups in dots": f"{AMEX[:4]}.{AMEX[4:10]}.{AMEX[10:]}",
     "slashes": grouped(VISA, "/"),
+    "pipes": grouped(VISA, "|"),
+    "colons": grouped(VISA, ":"),
+    "semicolons": grouped(VISA, ";"),
+    "asterisks": grouped(VISA, "*"),
+    "tildes": grouped(VISA, "~"),
     "underscores": grouped(VISA, "_"),
     "commas": grouped(VISA, ","),
     "lines": grouped(VISA, "\r\n"),
@@ -218,8 +223,9 @@ def test_redact_leaves_the_rest_of_the_text():
     assert redact(f"order 7: {grouped(VISA, ' ')}, thanks") == f"order 7: [card •••• {VISA[-4:]}], thanks"
 
 
-def test_redact_masks_a_card_within_a_longer_number():
-    assert VISA[:8] not in redact(f"0001{VISA}1227")
+@pytest.mark.parametrize("digits", [digits for digits in ALL_NUMBERS if len(digits) >= 14])
+def test_redact_masks_a_card_within_a_longer_number(digits):
+    assert digits[:8] not in redact(f"0001{digits}1227")
 
 
 def test_redact_masks_a_number_of_no_known_brand():
