@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. The work is done by the scripts in deploy/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format bench-audit bench-pages schema client messages contract false-alarms accounting mutants lock venv
+.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format bench-audit bench-pages schema client messages access contract false-alarms accounting mutants load load-tokens load-import load-steady load-orders lock venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,25 @@ client: venv ## make clients/python anew from docs/openapi.json
 
 messages: venv ## bring locale/ and vault/locale/ up to date with the code, and compile them
 	@deploy/setup/messages.sh
+
+access: venv ## write docs/access.md, who may open what, from tests/access/table.py
+	@DATA_DIR=$$(mktemp -d) .venv/bin/python -W ignore -m tests.access.document
+
+LOADED = DATA_DIR=$$(mktemp -d) LOAD=full .venv/bin/python -m tests.mariadb --durable -- .venv/bin/python -m pytest -s --durations=4 $(ARGS)
+
+load: load-tokens load-orders load-import load-steady ## every load of docs/load.md, one after the other (hours)
+
+load-tokens: venv ## 64 threads and 4 processes that tokenize one card; 64 that read and write (LOAD_CARDS, LOAD_OPERATIONS)
+	@$(LOADED) tests/load/test_tokenizing.py
+
+load-orders: venv ## lists, searches and export of a million orders (LOAD_ORDERS)
+	@$(LOADED) tests/load/test_orders.py
+
+load-import: venv ## an import of a million rows, killed once (LOAD_ROWS)
+	@$(LOADED) tests/load/test_importing.py
+
+load-steady: venv ## a server at 70 % for half an hour (LOAD_SECONDS)
+	@$(LOADED) tests/load/test_steady.py
 
 contract: venv ## schemathesis for long, on SQLite (CONTRACT_EXAMPLES, CONTRACT_SEED, ARGS)
 	@DATA_DIR=$$(mktemp -d) CONTRACT_EXAMPLES=$${CONTRACT_EXAMPLES:-200} .venv/bin/python -m pytest tests/contract $(ARGS)

@@ -10,13 +10,14 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware as DjangoCommonMiddleware
 from django.middleware.locale import LocaleMiddleware as DjangoLocaleMiddleware
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch
 from django.utils import translation
+from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
 from django.utils.translation import gettext, gettext_noop
 
@@ -29,6 +30,7 @@ from vault.middleware import unavailable
 
 _Next = Callable[[HttpRequest], HttpResponse]
 
+_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 IDLE: Final = gettext_noop(
     "You were signed out because this session was not used for a while. What you sent was not carried out."
 )
@@ -55,6 +57,23 @@ class LocaleMiddleware(DjangoLocaleMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         return response if request.path.startswith("/api/") else super().process_response(request, response)
+
+
+class RefuseMethodsMiddleware:
+    """Refuses methods that no page has, before any view: one that is a function answers TRACE as it answers GET.
+
+    The API says so itself.
+    """
+
+    def __init__(self, get_response: _Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method in _METHODS or request.path.startswith("/api/"):
+            return self.get_response(request)
+        answer: HttpResponse = HttpResponseNotAllowed(sorted(_METHODS))
+        add_never_cache_headers(answer)
+        return answer
 
 
 class InterruptionMiddleware:

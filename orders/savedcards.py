@@ -78,14 +78,25 @@ def forget_card(card: SavedCard) -> None:
 
     Raises `AuditUnavailable`, `VaultSealed` or `VaultUnavailable`, and then the card is on the list still.
     """
-    if not _is_shared(card):
+    if not _take_off_if_shared(card):
         _erase(card)
         _take_off(card)
-        return
-    _take_off(card)
-    # Two who remove the same number at once may each have seen the other's row. Whoever looks last sees none.
-    if not _is_shared(card):
-        _erase(card)
+
+
+def _take_off_if_shared(card: SavedCard) -> bool:
+    """Take a card off the list if another customer has saved the same one.
+
+    Of two who remove the same number at once the second waits for the first, and then knows that nobody else has it. If
+    each saw the other's row and took off its own, a crash would leave a number that nobody can ask to be erased.
+    """
+    with transaction.atomic():
+        _lock_cards_of(card.customer_id)
+        savers = SavedCard.objects.select_for_update().filter(card=card.token).values_list("customer", flat=True)
+        # One that is erased nobody has: that has to be finished.
+        if set(savers) <= {card.customer_id} or card.is_card_erased:
+            return False
+        _take_off(card)
+    return True
 
 
 def _take_off(card: SavedCard) -> None:
@@ -114,12 +125,6 @@ def _set_default(card: SavedCard) -> None:
 def _lock_cards_of(customer_id: int) -> None:
     """Until the end of the transaction nobody else chooses a default, or saves a card, for this customer."""
     User.objects.select_for_update().get(pk=customer_id)
-
-
-def _is_shared(card: SavedCard) -> bool:
-    """True while another customer has saved the same card. One that is erased nobody has: that has to be finished."""
-    others = SavedCard.objects.filter(card=card.token).exclude(customer=card.customer_id)
-    return not card.is_card_erased and others.exists()
 
 
 def _erase(card: SavedCard) -> None:

@@ -30,7 +30,7 @@ OPTIONS = [
     "--skip-networking",
     "--character-set-server=utf8mb4",
     "--skip-log-bin",
-    "--max-connections=300",
+    "--max-connections=600",
 ]
 
 

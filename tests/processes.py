@@ -1,5 +1,6 @@
 """An installation of its own: a database, a vault, and the real processes that work with them."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from django.conf import settings
 from django.db import connections
 
 _SQL = ("DATABASE_URL", "AUDIT_DATABASE_URL")
+_numbers = itertools.count()
 
 
 class Installation:
@@ -79,7 +81,7 @@ def installed(folder, **variables):
     """An installation with an empty, provisioned vault: on files, or on databases of its own on the private server."""
     made = Installation(folder, **variables)
     is_mysql = settings.DATABASES["default"]["ENGINE"].endswith("mysql")
-    names = [f"installation_{os.getpid()}_{number}" for number in range(2)] if is_mysql else []
+    names = [f"installation_{os.getpid()}_{next(_numbers)}" for _ in _SQL] if is_mysql else []
     for name, variable in zip(names, _SQL, strict=False):
         _sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
         server, socket = os.environ["DATABASE_URL"].split("?")

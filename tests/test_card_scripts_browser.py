@@ -83,10 +83,11 @@ def test_the_page_that_shows_a_number_loads_what_the_inventory_has(loading, staf
     assert (sorted(loaded), all_sealed(page), complaints) == (always(name), True, [])
 
 
-def test_a_browser_does_not_run_a_script_that_was_changed_on_its_way(visit):
+@pytest.mark.parametrize("name", ["card-typing", "once"], ids=["module", "classic script"])
+def test_a_browser_does_not_run_a_script_that_was_changed_on_its_way(visit, name):
     page = visit(make_user("carla"))
-    page.route("**/vault/card-typing.js", lambda route: route.fulfill(body="document.title = 'changed'"))
+    changed = {"body": "document.title = 'changed'", "content_type": "text/javascript"}
+    page.route(f"**/vault/{name}.js", lambda route: route.fulfill(**changed))
     page.goto(reverse("orders:new"))
     page.wait_for_load_state("load")
     assert page.title() != "changed"
-    page.unroute("**/vault/card-typing.js")

@@ -4,26 +4,16 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
-from django.contrib import admin
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import quote
-from django.contrib.auth.models import Group, Permission, User
-from django.core.management import call_command
-from django.urls import URLPattern, get_resolver, reverse
+from django.urls import reverse
 
-from orders import services as orders
-from orders.feed import sending
 from tests.browsers import DESKTOP, PHONE, check_page, shoot
-from tests.factories import make_authenticator, make_card, make_order, make_saved_card, make_user, next_year, token_of
-from tests.orders.feed.making import make_endpoint
-from tests.vault.admin.identity import FRESH
-from tests.vault.exporting import ask as ask_for_export
-from vault import problems, reveals, services
-from vault.models import Incident, Key, Run
-from vault.purposes import Purpose
+from tests.scenes import models, names, scene
+from vault import problems
+
+__all__ = ["scene"]
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
-PASSWORD = "correct horse battery"
 
 # By audience and name of the address: where in the scene it leads.
 PAGES: dict[str, dict[str, Callable[[SimpleNamespace], str] | None]] = {
@@ -106,58 +96,6 @@ NO_PAGES = {
     "admin:vault_revealrequest_approve admin:vault_revealrequest_refuse": "answer POST alone",
     "admin:vault_revealrequest_review admin:vault_revealrequest_unlock": "answer POST alone",
 }
-
-
-@pytest.fixture
-def scene(settings, canary) -> SimpleNamespace:
-    """A customer, somebody of staff with every right, and one of everything that the admin lists."""
-    settings.VAULT = settings.VAULT | {"REVEAL_APPROVAL": True, "CONFIRM_IDENTITY": FRESH}
-    customer = make_user("carla", password=PASSWORD)
-    staff = make_user("sue", is_staff=True, is_superuser=True)
-    User.user_permissions.through.objects.bulk_create(
-        User.user_permissions.through(user=staff, permission=each) for each in Permission.objects.all()
-    )
-    asker = make_user("ada", "vault.view_card", "vault.detokenize_pan", "vault.request_export", is_staff=True)
-    shop = make_user("shop", "orders.view_order")
-    make_authenticator(staff)
-    token_of(shop)
-    saved = make_saved_card(customer, canary("saved card"), expires=next_year())
-    make_endpoint(shop, "http://127.0.0.1:9/consumer")
-    order = make_order(customer, saved.card)
-    make_order(customer, make_card(canary("another card")), name="Filter", status="cancelled")
-    orders.pay_again(order, card=saved)
-    sending.run()
-    reveals.request(
-        services.describe(saved.token), actor=asker, purpose=Purpose("refund", "charged twice"), ticket="T-1"
-    )
-    ask_for_export(asker)
-    gone = make_card(canary("erased card"))
-    services.erase(gone.token, actor=make_user("eve", "vault.erase_card"), reason="Asked for it")
-    run = Run.objects.create(operation="scan", total_segments=1, counts={"found": 1})
-    Incident.objects.create(source="orders.Order.description", run=run)
-    Key.objects.create(purpose="card", number=7, arn="arn:aws:kms:eu-central-1:000000000000:key/7", state="active")
-    LogEntry.objects.log_actions(staff.pk, [order], CHANGE, [{"changed": {"fields": ["Name"]}}], single_object=True)
-    call_command("vault_audit", "seal", verbosity=0)
-    return SimpleNamespace(
-        customer=customer, staff=staff, saved=saved, order=order, group=Group.objects.create(name="Night shift")
-    )
-
-
-def names() -> Iterator[str]:
-    """The name of every address of the URLconf."""
-
-    def walk(patterns, namespace=""):
-        for each in patterns:
-            if isinstance(each, URLPattern):
-                yield f"{namespace}{each.name}"
-            else:
-                yield from walk(each.url_patterns, f"{each.namespace}:" if each.namespace else namespace)
-
-    return (name for name in walk(get_resolver().url_patterns) if not name.endswith("None"))
-
-
-def models() -> dict[str, type]:
-    return {f"{model._meta.app_label}_{model._meta.model_name}": model for model in admin.site._registry}
 
 
 def test_every_address_has_a_row():

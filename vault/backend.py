@@ -86,6 +86,13 @@ class Vault:
             assert self._store is not None  # noqa: S101 - for the type checker
             return self._store
 
+    def _is_current(self, ring: KeyRing) -> bool:
+        """True if this is the list of keys of now, or was for less than half of KEYS_MAX_AGE."""
+        with self._lock:
+            if self._read_at + self.config.KEYS_MAX_AGE / 2 <= time.monotonic():
+                self.reload_keys()
+            return self._ring == ring
+
     @property
     def ring(self) -> KeyRing:
         """The list of keys that the store works with. Raises `VaultError` if there is none yet."""
@@ -128,6 +135,7 @@ class Vault:
             table=config.TABLE,
             ring=ring,
             fingerprint_keys=prints,
+            are_keys_current=lambda: self._is_current(ring),
             sealer=Sealer(
                 table=config.TABLE,
                 card_materials=card_materials,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from typing import Any, Final
 
@@ -38,13 +39,15 @@ BRANDS: Final = json.dumps(
 
 #: What a card number in the place of a choice is read as: no field offers it.
 _NO_CHOICE: Final = "-"
+# Larger than any key: SQLite raises an error that no form expects.
+_LARGE: Final = re.compile(r"\s*[+-]?[\d_]{19,}\s*")
 
 
 class NoPANEcho(forms.BoundField):
     """Shows again what was typed before an error, unless a card number stands in it: pages are kept by caches.
 
     A choice with one in it is read as a choice that there is not: Django looks for choices in the database, and quotes
-    those that it does not find.
+    those that it does not find. So is a number that no key is as large as.
     """
 
     @property
@@ -53,12 +56,16 @@ class NoPANEcho(forms.BoundField):
         if not isinstance(self.field, forms.ChoiceField):
             return data
         if isinstance(data, list | tuple):
-            return [_NO_CHOICE if contains_pan(str(each)) else each for each in data]
-        return _NO_CHOICE if isinstance(data, str) and contains_pan(data) else data
+            return [_chosen(each) for each in data]
+        return _chosen(data)
 
     def value(self) -> Any:
         value = super().value()
         return "" if isinstance(value, str) and contains_pan(value) else value
+
+
+def _chosen(choice: Any) -> Any:
+    return _NO_CHOICE if isinstance(choice, str) and (contains_pan(choice) or _LARGE.fullmatch(choice)) else choice
 
 
 class FormRenderer(DjangoTemplates):

@@ -88,7 +88,7 @@ def tokenize_many(
         kept: list[KeptCard] = []
         for start in range(0, len(pans), _CARDS_AT_ONCE):
             # Each time with the list of keys of now: a key may be retired that an older list still seals under.
-            kept += current_vault().store.keep(pans[start : start + _CARDS_AT_ONCE])
+            kept += _keep(pans[start : start + _CARDS_AT_ONCE])
         results = [_remember(*each, is_external=is_external) for each in zip(pans, kept, dates, strict=True)]
         tokens = [result.token.text for result in results]
         outcome.update({"token": tokens[0]} if len(tokens) == 1 else {"tokens": tokens})
@@ -307,6 +307,17 @@ def _alarmed(actor: object | None = CURRENT, **about: Any) -> Iterator[None]:
         raise
 
 
+def _keep(pans: Sequence[PAN]) -> list[KeptCard]:
+    store = current_vault().store
+    try:
+        return store.keep(pans)
+    except VaultUnavailable:
+        # Unless the keys changed while it was at work: then once more, with those of now.
+        if current_vault().store is store:
+            raise
+    return current_vault().store.keep(pans)
+
+
 def _remember(pan: PAN, kept: KeptCard, expires: date | None, *, is_external: bool) -> Tokenization:
     """Keep in SQL what may be known without opening the card."""
     for _ in range(_LOOKS):
@@ -317,7 +328,7 @@ def _remember(pan: PAN, kept: KeptCard, expires: date | None, *, is_external: bo
             return Tokenization(kept.token, card, used)
         # It was erased meanwhile, or a crash cut its erasure off. What is left goes, and the number gets a new token.
         erasure.remove_items(kept.token, pan=pan)
-        (kept,) = current_vault().store.keep([pan])
+        (kept,) = _keep([pan])
     raise VaultUnavailable
 
 

@@ -111,6 +111,7 @@ class CardStore:
 
     :param ring: which keys seal, and which fingerprints are written and looked up
     :param fingerprint_keys: by version; those of the ring are among them
+    :param are_keys_current: asked between sealing and writing; False if the ring is not the one of now
     :param sleep: waits for seconds; tests give their own
     """
 
@@ -122,6 +123,7 @@ class CardStore:
         sealer: Sealer,
         ring: KeyRing,
         fingerprint_keys: Mapping[int, FingerprintKey],
+        are_keys_current: Callable[[], bool] = lambda: True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._dynamodb = dynamodb
@@ -130,6 +132,7 @@ class CardStore:
         self._ring = ring
         self._written = [fingerprint_keys[version] for version in ring.written]
         self._recognized = [fingerprint_keys[version] for version in ring.recognized]
+        self._are_keys_current = are_keys_current
         self._sleep = sleep
 
     # --- Cards ---------------------------------------------------------------------------------------------------
@@ -139,7 +142,8 @@ class CardStore:
 
         One number has one token, however many processes keep it at once: card item and fingerprint items are written in
         one conditional transaction, so that a race has one winner and leaves no orphan. A write whose answer was lost
-        is found by the next look, as a card that is kept already.
+        is found by the next look, as a card that is kept already. Raises `VaultUnavailable` as well if the keys changed
+        meanwhile; what was sealed by then is not written.
         """
         kept: dict[PAN, KeptCard] = {}
         for _ in self._attempts():
@@ -339,6 +343,9 @@ class CardStore:
             with aws_boundary():
                 cards = [self._sealer.seal_card(record) for record in records]
                 fingerprints = [item for record in records for item in self._sealer.seal_fingerprints(record)]
+                # KMS may have taken its time, and an alias is another key's as soon as a rotation is through.
+                if not self._are_keys_current():
+                    raise VaultUnavailable
                 if self._transact([self._put_new(item) for item in (*cards, *fingerprints)]):
                     written |= {
                         record.pan: KeptCard(record.token, written=ItemState.of(card))

@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "vault.middleware.OriginMiddleware",
     "csp.middleware.CSPMiddleware",
+    "billing.middleware.RefuseMethodsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "billing.middleware.LocaleMiddleware",
     # Before whatever looks for a session in the database.

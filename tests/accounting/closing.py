@@ -64,8 +64,11 @@ class Closing:
         return out.getvalue()
 
 
-def places_of_the_database() -> list[Path]:
-    """The files of a server, which has nothing in memory then that is not in them."""
+def places_of_the_database(*, is_own: bool) -> list[Path]:
+    """The files of a server, which has nothing in memory then that is not in them.
+
+    Of one that others use as well, the tables alone: what it has of all together may be what another test has planted.
+    """
     if connections["default"].vendor != "mysql":
         return []
     with connections["default"].cursor() as cursor:
@@ -77,13 +80,14 @@ def places_of_the_database() -> list[Path]:
             tables = ", ".join(f"{name}.{table}" for (table,) in cursor.fetchall())
             cursor.execute(f"FLUSH TABLES {tables} FOR EXPORT")
             cursor.execute("UNLOCK TABLES")
-    # What all databases have together, and what is of these alone.
-    return [each for each in data.iterdir() if each.is_file() or each.name in names]
+    return [each for each in data.iterdir() if each.name in names or (is_own and each.is_file())]
 
 
 def main() -> None:
-    """Takes where to write the result, the books, seed and sizes of the run, processes that were killed, and folders."""
-    result, folder, seed, operations, workers, killed, *places = sys.argv[1:]
+    """Takes where to write the result, the books, seed and sizes of the run, processes that were killed, whose the server
+    is, and folders to search.
+    """
+    result, folder, seed, operations, workers, killed, server, *places = sys.argv[1:]
     closing = Closing()
     closing.run()
     books = Books.read(Path(folder), seed)
@@ -91,7 +95,7 @@ def main() -> None:
     balance.strike({int(process) for process in killed.split(",") if process})
     sys.stdout.flush()
     search = Search(seed, balance.numbers)
-    search.everywhere([*map(Path, places), *places_of_the_database()])
+    search.everywhere([*map(Path, places), *places_of_the_database(is_own=server == "own")])
     said = {
         "wrong": closing.wrong + balance.wrong + search.leaks,
         "counts": balance.counts,

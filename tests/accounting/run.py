@@ -195,11 +195,12 @@ class Run:
     def _close(self) -> dict:
         killed = ",".join(map(str, self.tally.killed_processes))
         sizes = (str(self.operations), str(self.workers))
+        server = "own" if self.server else "shared"
         result = self.folder / "result.json"
         # What it prints is searched by itself.
         with self._log("closing.out").open("wb") as log:
             code = subprocess.run(
-                [*program("closing"), result, self.folder / "books", self.seed, *sizes, killed, *self._folders],
+                [*program("closing"), result, self.folder / "books", self.seed, *sizes, killed, server, *self._folders],
                 env=self.installation.environment | {"VAULT_ORPHAN_GRACE": GRACE},
                 stdout=log,
                 stderr=log,

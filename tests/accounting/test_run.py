@@ -25,10 +25,10 @@ def balanced(folder, aws, operations):
 
 
 def test_whatever_was_acknowledged_is_there_after_kills_and_faults(tmp_path_factory):
-    balanced(tmp_path_factory.mktemp("embedded"), EMBEDDED, 240)
+    balanced(tmp_path_factory.mktemp("embedded"), EMBEDDED, 200)
 
 
 def test_whatever_was_acknowledged_is_there_with_a_data_key_per_item(tmp_path_factory):
     folder = tmp_path_factory.mktemp("moto")
     with serving_moto(folder) as endpoint:
-        balanced(folder, endpoint | MOTO, 100)
+        balanced(folder, endpoint | MOTO, 80)

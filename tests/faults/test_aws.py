@@ -279,6 +279,8 @@ def test_of_a_batch_only_what_was_not_processed_is_asked_for_again(keeper, wire,
     answer = keeper.post(BATCH, {"rows": [{"pan": digits} for digits in known]})
     assert [row["status"] for row in answer.json()["rows"]] == ["existing"] * 4
     assert keys_asked(wire) == [4, 2, 1]
+    # Not by trying to write what was not read.
+    assert wire.calls["TransactWriteItems"] == 4
     assert items_of(vault) == 8
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from stdnum import ean, iban, luhn
 
 _YEARS_2000 = datetime(2000, 1, 1, tzinfo=UTC)
-_PHONES = (("+49 1", "51 #######"), ("+1 ", "2## ### ####"), ("+44 7", "7## ######"), ("+33 6 ", "## ## ## ##"),
+_PHONES = (("+49 1", "51 ########"), ("+1 ", "2## ### ####"), ("+44 7", "7## ######"), ("+33 6 ", "## ## ## ##"),
            ("+91 9", "####-#####"), ("+86 1", "3# #### ####"), ("+55 11 9", "####-####"))  # fmt: skip
 
 
@@ -115,7 +115,7 @@ SOMETIMES: dict[str, tuple[float, Kind]] = {
     "identity card of China": (0.05, lambda draw: f"{draw.choice((11, 31, 36, 44, 51, 62, 65))}{digits(draw, 16)}"),
     "SIRET, beginning with 3 to 8": (0.07, lambda draw: with_luhn(str(draw.randrange(3, 9)) + digits(draw, 12))),
     "identity number of South Africa": (0.15, lambda draw: with_luhn(f"{birthday(draw):%y%m%d}{digits(draw, 6)}")),
-    "phone number without its plus": (0.001, lambda draw: phone(draw).lstrip("+").replace(" ", "").replace("-", "")),
+    "phone number without its plus": (0.03, lambda draw: phone(draw).lstrip("+").replace(" ", "").replace("-", "")),
     "FedEx, 15 digits": (0.006, lambda draw: digits(draw, 15)),
     "Amazon order": (0.02, lambda draw: filled(draw, "###-#######-#######")),
 }

@@ -1,3 +1,4 @@
+import re
 from datetime import date
 
 import pytest
@@ -43,7 +44,8 @@ def test_the_fields_are_made_for_a_card():
     for field in (number, expires):
         for attribute in ('inputmode="numeric"', 'spellcheck="false"', 'autocorrect="off"'):
             assert attribute in field
-    assert 'src="/static/vault/card-typing.js" type="module"' in str(form.media)
+    # Between the two stands its integrity.
+    assert re.search(r'src="/static/vault/card-typing\.js" integrity="sha384-[^"]{64}" type="module"', str(form.media))
 
 
 @pytest.mark.parametrize(("text", "code"), [("", "required"), ("soon", "invalid"), ("01/20", "expired")])
@@ -80,6 +82,13 @@ def test_a_card_number_in_the_place_of_a_choice_is_neither_quoted_nor_looked_for
     form = ChoiceForm(dict.fromkeys(ChoiceForm.base_fields, digits) | {"many": ["a", digits], "groups": [digits]})
     assert form.errors.keys() == ChoiceForm.base_fields.keys()
     assert digits not in form.errors.as_json() + str(form)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("number", ["9" * 40, "-" + "9" * 19, "９" * 40, "1_" * 20 + "1"])
+def test_a_number_that_no_key_is_as_large_as_is_no_choice(number):
+    form = ChoiceForm({"one": "a", "many": ["a"], "group": number, "groups": [number]})
+    assert form.errors.keys() == {"group", "groups"}
 
 
 @pytest.mark.django_db

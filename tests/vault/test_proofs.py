@@ -226,6 +226,25 @@ def test_a_log_without_a_seal_is_a_finding(vault):
     assert proofs.audit_log(PERIOD).findings == (NOT_SEALED,)
 
 
+@pytest.mark.parametrize(
+    ("moment", "is_within"),
+    [
+        (PERIOD.since, True),
+        (PERIOD.since - timedelta(microseconds=1), False),
+        (PERIOD.until - timedelta(microseconds=1), True),
+        (PERIOD.until, False),
+    ],
+    ids=["first moment", "before it", "last moment", "after it"],
+)
+def test_a_period_has_its_first_and_its_last_moment(moment, is_within):
+    event = record("key.rotate")
+    sql("UPDATE vault_auditevent SET time = %s WHERE id = %s", moment.strftime("%Y-%m-%d %H:%M:%S.%f"), event.pk)
+    assert len(list(proofs.changes(PERIOD, ["key.rotate"]))) == is_within
+    assert proofs.counts(PERIOD, ["key.rotate"]).data["events"] == (
+        [{"operation": "key.rotate", "outcome": "done", "events": 1, "sum_of_cards": 0}] if is_within else []
+    )
+
+
 def test_reads_are_counted_by_purpose_and_outcome(vault, settings, canary):
     card = make_card(canary("card"))
     reader = make_user("ada", "vault.detokenize_pan", "vault.search_pan")

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from tests.cards import NUMBERS
 from tests.factories import make_user
+from tests.faults import Point
 from tests.wire import Wire
 from vault import services
 from vault.backend import Vault, current_vault
@@ -153,6 +154,24 @@ def test_a_process_without_the_list_seals_under_the_alias_until_that_moves(vault
 
     Rotation(vault, sleep=meanwhile).rotate_card_key()
     assert vault.store.open([kept[0].token])[0].record.pan == VISA
+
+
+@pytest.mark.parametrize("materials", ["per-item", "reused"])
+def test_a_card_that_kms_was_asked_for_while_the_alias_moved_is_sealed_again(faults, settings, read, materials):
+    """KMS took so long that every process could be taken to know the new list."""
+    settings.VAULT = settings.VAULT | {"MATERIALS": materials}
+    slow = current_vault()
+    assert slow.store
+
+    def be_overtaken(moment):
+        slow._read_at -= slow.config.KEYS_MAX_AGE
+        Rotation(Vault(slow.config), sleep=lambda seconds: None).rotate_card_key()
+
+    faults.at(Point("before", "call GenerateDataKey"), be_overtaken)
+    card = services.tokenize(VISA).card
+    assert read([card]) == [VISA]
+    assert faults.reached[Point("before", "call GenerateDataKey")] == 2
+    assert keys_by_number()["card", 2]["items"] == 1
 
 
 def test_a_rotation_that_died_before_the_alias_followed_is_finished_first(vault, rotation, monkeypatch):

@@ -6,9 +6,9 @@ from typing import Final
 
 from vault.backend import current_vault
 from vault.inventory import exported, inventory
-from vault.models import AuditEvent
 from vault.proofs.periods import Period
 from vault.proofs.proof import Proof
+from vault.proofs.trail import within
 
 OVERDUE: Final = "A key in use is past its cryptoperiod."
 _OPERATIONS: Final = ("key.promote", "key.renew", "key.retire", "key.rotate")
@@ -20,9 +20,7 @@ def keys(period: Period) -> Proof:
     Raises `AuditUnavailable`, `VaultSealed`, `VaultUnavailable`.
     """
     entries = list(inventory(current_vault()))
-    changes = AuditEvent.objects.filter(
-        operation__in=_OPERATIONS, time__gte=period.since, time__lt=period.until
-    ).order_by("time", "pk")
+    changes = within(period).filter(operation__in=_OPERATIONS).order_by("time", "pk")
     return Proof(
         {
             "keys": [exported(entry) for entry in entries],

@@ -65,7 +65,7 @@ def audit_log(period: Period) -> Proof:
         }
         is_late = result.sealed_until is None or result.sealed_until < timezone.now() - timedelta(days=1)
         findings = {BROKEN: result.breaks, NOT_SEALED: is_late}
-    events = _within(period)
+    events = within(period)
     try:
         ends = events.aggregate(first=Min("time"), last=Max("time"))
         counts = _counted(events, "operation", "outcome")
@@ -77,7 +77,7 @@ def audit_log(period: Period) -> Proof:
 
 def reads(period: Period) -> Proof:
     """How many cards were read, searched for and exported, by purpose and outcome. Raises `AuditUnavailable`."""
-    events = _within(period).filter(operation__in=_READS)
+    events = within(period).filter(operation__in=_READS)
     try:
         return Proof({"reads": _counted(events, "operation", "purpose", "outcome")})
     except DatabaseError:
@@ -87,14 +87,14 @@ def reads(period: Period) -> Proof:
 def counts(period: Period, operations: Sequence[str]) -> Proof:
     """How often each of these operations was tried in the period, and with which outcome. Raises `AuditUnavailable`."""
     try:
-        return Proof({"events": _counted(_within(period).filter(operation__in=operations), "operation", "outcome")})
+        return Proof({"events": _counted(within(period).filter(operation__in=operations), "operation", "outcome")})
     except DatabaseError:
         raise AuditUnavailable from None
 
 
 def changes(period: Period, operations: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Every event of these operations in the period, as an export has it, page by page. Raises `AuditUnavailable`."""
-    events = _within(period).filter(operation__in=operations).order_by("pk")
+    events = within(period).filter(operation__in=operations).order_by("pk")
     last = 0
     while True:
         try:
@@ -107,7 +107,8 @@ def changes(period: Period, operations: Sequence[str]) -> Iterator[dict[str, Any
         last = page[-1].pk
 
 
-def _within(period: Period) -> QuerySet[AuditEvent]:
+def within(period: Period) -> QuerySet[AuditEvent]:
+    """The events of a period."""
     return AuditEvent.objects.filter(time__gte=period.since, time__lt=period.until)
 
 

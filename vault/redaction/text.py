@@ -25,10 +25,10 @@ class FoundPAN(NamedTuple):
 def contains_pan(text: str) -> bool:
     """Tell whether a card number stands in `text`, whatever separates, encodes or surrounds its digits.
 
-    It is one if it has a length that a known brand issues and satisfies Luhn. UUIDs, tokens, digests, dates,
-    timestamps, decimals, E.164 phone numbers, IBANs, EAN-13 and parcel numbers are not mistaken for one, nor are more
-    than 19 digits in one piece. Nobody can tell an order number of 16 digits from a card number if it happens to be in
-    the range of a brand and to satisfy Luhn, as one in ten does: it is refused.
+    It is one if it has a length that a known brand issues and satisfies Luhn, or stands as on a magnetic stripe. UUIDs,
+    tokens, digests, dates, timestamps, decimals, E.164 phone numbers, IBANs, EAN-13 and parcel numbers are not mistaken
+    for one, nor are more than 19 digits in one piece. Nobody can tell an order number of 16 digits from a card number
+    if it happens to be in the range of a brand and to satisfy Luhn, as one in ten does: it is refused.
     """
     return any(_pans(text)) or (has_escapes(text) and any(_pans(unescape(text)[0])))
 
@@ -61,12 +61,18 @@ def _pans(text: str) -> Iterator[Candidate]:
 
 
 def _is_pan(candidate: Candidate, text: str) -> bool:
-    return (
+    return _is_on_track(candidate, text) or (
         candidate.is_of_known_brand()
         and not is_article_number(candidate.digits)
         and not _is_phone_number(candidate, text)
         and not is_fraction(text, candidate.start)
     )
+
+
+def _is_on_track(candidate: Candidate, text: str) -> bool:
+    """Tell whether it stands as on a magnetic stripe (ISO/IEC 7813): then it is a card's, of whatever brand."""
+    before, after = text[max(candidate.start - 2, 0) : candidate.start], text[candidate.end : candidate.end + 1]
+    return (after == "^" and before.upper() == "%B") or (after == "=" and before.endswith(";"))
 
 
 def _is_phone_number(candidate: Candidate, text: str) -> bool:

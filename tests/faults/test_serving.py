@@ -1,0 +1,187 @@
+"""What a real server does while AWS hangs (A4), when it is told to stop (A16), and on a full disk (A15)."""
+
+import contextlib
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests import mariadb
+from tests.faults.disks import small_disk
+from tests.faults.sql import needs_mysql
+from tests.processes import Installation, command, installation
+from tests.servers import Server, free_port, make_account, rows_of, serving
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.killed]
+__all__ = ["installation"]
+
+ORDERS = "/api/v1/orders/"
+CONTENT = {"name": "Milk jug", "amount": "24.90", "currency": "EUR"}
+
+
+@contextlib.contextmanager
+def black_hole():
+    """The address of somebody who takes every connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_an_aws_that_hangs_holds_up_nobody_but_who_asks_for_it(installation, canary):
+    """Real sockets, real time-outs. A time is a time of a busy machine: it is compared with that of the request."""
+    digits, token = canary("kept before"), make_account(installation, "shop", "orders.add_order")
+    with serving(installation, 1) as [server]:
+        assert server.post(ORDERS, CONTENT | {"pan": digits}, token=token).status_code == 201
+    with black_hole() as address, ThreadPoolExecutor(1) as pool:
+        installation.environment |= {
+            "DJANGO_SETTINGS_MODULE": "tests.faults.settings_aws",
+            "VAULT_ENDPOINT_URL": address,
+            "VAULT_READ_TIMEOUT": "1",
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
+        }
+        with serving(installation, 1) as [server]:
+            # What is loaded with the first request is loaded.
+            server.get(ORDERS, token=token)
+            start = time.monotonic()
+            hanging = pool.submit(server.post, ORDERS, CONTENT | {"pan": canary("new")}, token=token)
+            waits, shown = [], []
+            while not hanging.done():
+                began = time.monotonic()
+                assert server.get("/healthz").status_code == server.get("/readyz").status_code == 200
+                waits.append((time.monotonic() - began) / 2)
+                shown.append(server.get(ORDERS, token=token).json()["results"][0]["card"])
+            answer, seconds = hanging.result(), time.monotonic() - start
+    assert (answer.status_code, answer.json()["code"]) == (503, "vault_unavailable")
+    assert answer.headers["Retry-After"] == "5"
+    # Four attempts of a second, and pauses of seven at most, between them.
+    assert 4 <= seconds < 30
+    assert len(waits) >= 3
+    assert statistics.median(waits) < seconds / 10
+    assert {(card["brand"], card["last4"]) for card in shown} == {("visa", digits[-4:])}
+
+
+def test_a_server_that_is_told_to_stop_finishes_what_it_began(installation, canary, tmp_path):
+    token, held = make_account(installation, "shop", "orders.add_order"), tmp_path / "hold"
+    held.touch()
+    fault = f"hold:{held} before call GenerateDataKey"
+    with serving(installation, 1, faults=[fault]) as [server], ThreadPoolExecutor(1) as pool:
+        request = pool.submit(server.post, ORDERS, CONTENT | {"pan": canary("order")}, token=token)
+        wait_for(held.with_name("hold.held").exists)
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: "Handling signal: term" in server.log.read_text())
+        # The workers are told right after that.
+        time.sleep(1)
+        assert not request.done()
+        held.unlink()
+        assert request.result().status_code == 201
+        assert server.process.wait(30) == 0
+    assert rows_of(installation) == {"orders": 1, "cards": 1, "records": 1}
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+# --- Disks and databases that go and come back --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_small_disk(tmp_path):
+    """An installation on SQLite alone, with all that it has on a disk that can be filled."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with small_disk(folder) as disk:
+        made = Installation(folder)
+        made.manage("migrate", "--verbosity=0")
+        made.manage("migrate", "--database=audit", "--verbosity=0")
+        made.manage("vault_provision")
+        yield made, disk
+
+
+def test_a_full_disk_is_503_and_everything_is_intact_when_there_is_room_again(on_small_disk, canary, tmp_path):
+    installation, disk = on_small_disk
+    token = make_account(installation, "shop", "orders.add_order")
+    before, after = (CONTENT | {"pan": canary(name)} for name in ("before", "after"))
+    with logging_elsewhere(installation, tmp_path) as server:
+        assert server.post(ORDERS, before, token=token).status_code == 201
+        disk.fill(*pids_of(server))
+        refused = [server.post(ORDERS, after, token=token, **{"Idempotency-Key": "k"}) for _ in range(2)]
+        assert {answer.status_code for answer in refused} == {503}
+        assert server.get("/healthz").status_code == 200
+        disk.free()
+        answers = [server.post(ORDERS, after, token=token, **{"Idempotency-Key": "k"}) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [201, 201]
+        assert answers[0].json() == answers[1].json()
+    assert rows_of(installation) == {"orders": 2, "cards": 2, "records": 2}
+    installation.manage("vault_fsck")
+    installation.manage("vault_audit", "verify")
+
+
+@contextlib.contextmanager
+def logging_elsewhere(installation, folder):
+    """A server whose log is not on the disk of its data: otherwise the log is what fails first."""
+    log, port = folder / "server.log", free_port()
+    environment = installation.environment | {"PORT": str(port), "WEB_CONCURRENCY": "1", "WEB_THREADS": "4"}
+    with log.open("wb") as file:
+        arguments = command("-m", "gunicorn", "--config", "billing/gunicorn_conf.py", "billing.wsgi")
+        process = subprocess.Popen(arguments, env=environment, stdout=file, stderr=file, process_group=0)
+    server = Server(process, port, log)
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def pids_of(server):
+    """The processes of a server, of which the workers write."""
+    children = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, text=True, check=False
+    )
+    return [server.process.pid, *map(int, children.stdout.split())]
+
+
+@needs_mysql
+def test_a_database_that_dies_and_comes_back_has_every_order_that_was_acknowledged(tmp_path, canary):
+    """A server of its own, killed as by a power cut, with an order on its way."""
+    with mariadb.serving(durable=True) as database:
+        installation = Installation(tmp_path, DATABASE_URL=database.url)
+        subprocess.run([sys.executable, "-c", CREATE], env=installation.environment, check=True)
+        installation.manage("migrate", "--verbosity=0")
+        installation.manage("vault_provision")
+        token = make_account(installation, "shop", "orders.add_order")
+        body, headers = CONTENT | {"pan": canary("order")}, {"Idempotency-Key": "k"}
+        with serving(installation, 1) as [server]:
+            first = server.post(ORDERS, CONTENT | {"pan": canary("before")}, token=token)
+            assert first.status_code == 201
+            database.kill()
+            away = server.post(ORDERS, body, token=token, **headers)
+            assert (away.status_code, away.headers["Retry-After"]) == (503, "5")
+            assert server.get("/healthz").status_code == 200
+            assert server.get("/readyz").status_code == 503
+            database.start()
+            answers = [server.post(ORDERS, body, token=token, **headers) for _ in range(2)]
+            assert [answer.status_code for answer in answers] == [201, 201]
+            assert answers[0].json() == answers[1].json()
+            assert server.get("/readyz").status_code == 200
+            listed = server.get(ORDERS, token=token).json()["results"]
+        assert {order["id"] for order in listed} == {first.json()["id"], answers[0].json()["id"]}
+        assert rows_of(installation) == {"orders": 2, "cards": 2, "records": 2}
+        installation.manage("vault_fsck")
+
+
+CREATE = """
+import os, MySQLdb
+socket = os.environ["DATABASE_URL"].partition("unix_socket=")[2]
+connection = MySQLdb.connect(unix_socket=socket, user="root")
+connection.cursor().execute("CREATE DATABASE billing CHARACTER SET utf8mb4")
+"""
