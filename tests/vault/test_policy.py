@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -455,6 +456,15 @@ def test_a_group_can_have_a_budget_of_its_own(settings, token):
     assert refusal_of(actor, token) is Refusal.BUDGET
 
 
+def test_the_budget_of_a_group_is_for_its_members(settings):
+    configure(settings, READ_BUDGET=1, GROUP_BUDGETS={"Settlement": 3, "Small": 2})
+    member, stranger = reader("ada"), reader("zoe")
+    Group.objects.create(name="Settlement")
+    for actor, name in ((member, "Small"), (member, "Other"), (stranger, "Another")):
+        actor.groups.add(Group.objects.create(name=name))
+    assert [policy.read_budget(actor, vault_config()) for actor in (member, stranger)] == [2, 1]
+
+
 def test_budgets_are_of_each_actor(settings, token, pan):
     configure(settings, READ_BUDGET=1)
     assert services.detokenize(token, actor=reader("one"), purpose=PURPOSE) == pan
@@ -540,6 +550,11 @@ def test_a_request_opens_no_more_than_its_card(staff, token, canary):
             policy.authorize_reading(staff, purpose=Purpose.parse(PURPOSE), tokens=tokens, reveal=asked)
         assert refused.value.reason is Refusal.APPROVAL
     assert RevealRequest.objects.get().state == "opening"
+
+
+def test_a_user_model_without_staff_needs_approval_like_any_other(settings):
+    configure(settings, REVEAL_APPROVAL=True)
+    assert policy.needs_approval(SimpleNamespace(pk=None, is_active=True), vault_config())
 
 
 def test_who_is_no_longer_staff_has_not_become_a_service_account(settings, token):
