@@ -127,7 +127,7 @@ def test_a_hostile_text_is_shown_as_it_was_typed_on_every_page(stage):
     stage.saved.__class__.objects.update(nickname=EVIL)
     User.objects.filter(pk=stage.customer.pk).update(first_name=EVIL, last_name=EVIL)
     type(stage.group).objects.filter(pk=stage.group.pk).update(name=EVIL)
-    type(stage.filter).objects.update(name=EVIL)
+    type(stage.filter).objects.filter(pk=stage.filter.pk).update(name=EVIL)
     shown = set()
     for who in ("customer", "staff"):
         client, pages = VISITORS[who](stage)
