@@ -49,7 +49,7 @@ class Tally:
     restarts_of_the_server: int = 0
     #: The processes that ended otherwise than they should: what they said last.
     crashes: list[str] = field(default_factory=list)
-    killed_processes: set[int] = field(default_factory=set)
+    killed_processes: set[int] = field(default_factory=set, repr=False)
 
 
 class Run:

@@ -37,6 +37,7 @@ def test_two_labels_have_two_numbers_and_each_is_a_card():
 def test_bin_and_last_four_of_one_card_are_no_part_of_another():
     numbers = [digits_of("one", label) for label in sorted(labels_of("one", 400, 4))]
     side_by_side = [f"{CANARY_BIN}{digits[-4:]}" for digits in numbers]
+    assert not [digits for digits in numbers if f"{CANARY_BIN}{digits[-4:]}".endswith(digits[-7:])]
     # The shortest part that counts as a leak of the first ten, and of the others.
     parts = {part[start : start + 9] for part in side_by_side for start in range(4)}
     assert not [digits for digits in numbers if any(digits[start : start + 9] in parts for start in range(8))]
