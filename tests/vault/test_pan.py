@@ -105,6 +105,30 @@ def test_a_number_is_accepted_if_its_length_is_one_of_its_brand(number):
     assert accepted == (luhn.is_valid(number) and len(number) in lengths and bool(number.strip("0")))
 
 
+SOME, UP, ALL = {14, 16, 17, 18, 19}, {16, 17, 18, 19}, {12, 13, 14, 15, 16, 17, 18, 19}
+
+
+@pytest.mark.parametrize(
+    ("start", "lengths"),
+    [
+        ("4", {13, 16, 19}), ("51", {16}), ("2221", {16}), ("34", {15}), ("37", {15}),
+        ("300", SOME), ("3095", SOME), ("38", SOME), ("36", {14, *SOME, 15}),
+        ("3528", UP), ("6011", UP), ("644", UP), ("65", UP), ("62", UP), ("8100", UP),
+        ("5018", ALL), ("5020", ALL), ("5038", ALL), ("5893", ALL), ("6304", ALL), ("6759", ALL), ("6761", ALL), ("9", ALL),
+    ],
+)  # fmt: skip
+def test_a_scheme_issues_numbers_of_these_lengths(start, lengths):
+    numbers = [with_check_digit(start.ljust(length - 1, "0")) for length in range(10, 22)]
+    assert {len(number) for number in numbers if is_accepted(number)} == lengths
+
+
+def is_accepted(number):
+    try:
+        return PAN(number).expose() == number
+    except InvalidPAN:
+        return False
+
+
 def test_ranges_do_not_overlap_and_have_lengths_of_card_numbers():
     """Else the first of two would win, and the order of a table would be a rule."""
     spans = sorted((first.ljust(19, "0"), last.ljust(19, "9")) for first, last, _, _ in RANGES)

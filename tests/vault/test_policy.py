@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
@@ -137,6 +138,26 @@ def test_who_views_or_stores_cards_may_see_them(right, may):
     two.groups.add(group)
     assert policy.is_granted_sight(one) is policy.is_granted_sight(two) is may
     assert not policy.is_granted_sight(make_user("three", f"vault.{right.value}", is_active=False))
+
+
+def test_a_permission_of_another_app_or_of_no_right_is_none():
+    elsewhere = ContentType.objects.get(app_label="orders", model="order")
+    ada = make_user("ada")
+    for right in Right:
+        ada.user_permissions.add(Permission.objects.create(codename=right.value, name="x", content_type=elsewhere))
+    in_vault = ContentType.objects.get(app_label="vault", model="card")
+    ada.user_permissions.add(Permission.objects.create(codename="polish_card", name="x", content_type=in_vault))
+    alarms.sound(policy.LOCK, "Locked.", subject=str(ada.pk))
+    assert policy.rights_of(ada) == frozenset()
+    assert not policy.is_granted_sight(ada)
+    assert not any(policy.is_granted(ada, right) for right in Right)
+    assert policy.locked_readers() == []
+
+
+def test_who_unlocks_stands_in_the_audit_log():
+    lead = make_user("lead", "vault.approve_reveal")
+    policy.unlock("7", by=lead)
+    assert {event.actor for event in AuditEvent.objects.filter(operation=policy.UNLOCK)} == {str(lead.pk)}
 
 
 def test_holders_are_the_active_ones_each_once_by_name():
