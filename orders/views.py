@@ -164,8 +164,10 @@ def _placed(
         except (VaultError, OperationalError, InterfaceError) as error:
             status, unavailable = HTTPStatus.SERVICE_UNAVAILABLE, error
             form.add_error(None, _explained(error))
-            # The page is made on another connection than the one that was lost.
-            connection.close_if_unusable_or_obsolete()
+            # The page is made on another connection than the one that was lost. A transaction around the request is
+            # not ours to end.
+            if not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()
         else:
             messages.success(request, _("Your order is placed."))
             if order.saved:

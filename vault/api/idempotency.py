@@ -162,9 +162,12 @@ def _insist(change: Callable[[], object]) -> None:
     An order that was placed is answered whatever becomes of its row: without a database the claim lapses, and then a
     repetition is carried out with the same submission.
     """
+    connection = connections[IdempotentRequest.objects.db]
     for _ in range(2):
-        # What the request was lost with: a claim that is not left keeps everybody waiting until it lapses.
-        connections[IdempotentRequest.objects.db].close_if_unusable_or_obsolete()
+        # What the request was lost with: a claim that is not left keeps everybody waiting until it lapses. But a
+        # transaction around the request is not ours to end.
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
         with suppress(DatabaseError):
             change()
             return
