@@ -161,7 +161,7 @@ _DATA_FIELDS = {"permissions", "user_permissions", "groups"}
 DATA = {
     "Asked for it": "why somebody erased a card",
     "change of provider": "why somebody asked for an export",
-    "card 7": "what commands call a key",
+    "card 1": "what commands call a key",
 }
 
 

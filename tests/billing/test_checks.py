@@ -124,8 +124,9 @@ def found_in_logs(monkeypatch):
         for logger in (logging.root, logging.getLogger("vault.audit")):
             own = [each for each in logger.handlers if not type(each).__module__.startswith("_pytest")]
             patch.setattr(logger, "handlers", own)
-        # What this module imports put one there; `crash_reports.start` takes it away.
-        patch.setattr(logging.getLogger("sentry_sdk.errors"), "handlers", [])
+        # Imports put one there: that of Sentry, which `crash_reports.start` takes away, and of a library of tests alone.
+        for name in ("sentry_sdk.errors", "lark"):
+            patch.setattr(logging.getLogger(name), "handlers", [])
         return check_logs(None)
 
 
