@@ -119,7 +119,8 @@ def test_the_memory_is_flat_when_a_large_form_is_sent(client):
 
 # --- What was kept, wherever it is shown (trial B6) --------------------------------------------------------------------
 
-EVIL = "<b0mb x=\"'>{{ 7|add:7 }}{% now 'Y' %}'; DROP TABLE x; --"
+# As long as the shortest column of them takes.
+EVIL = "<b0mb x=\"'>{{ 7|add:7 }}'; DROP TABLE x"
 
 
 def test_a_hostile_text_is_shown_as_it_was_typed_on_every_page(stage):
