@@ -108,7 +108,7 @@ if wants mariadb; then
 fi
 wants coverage && step "coverage of vault at least 95 %" coverage
 # Those that take a minute; `make mutants` does the rest.
-wants mutants && step "mutants of the value objects" .venv/bin/python -m tests.mutation pan tokens fingerprints
+wants mutants && step "mutants of the value objects" env -u PYTEST_ADDOPTS .venv/bin/python -m tests.mutation pan tokens fingerprints
 
 # One line at the end for people and for CI, in pytest's words.
 count() {
