@@ -182,8 +182,9 @@ def test_nothing_grows_at_70_percent(shop):
     assert memory_later < memory * (1.02 if IS_FULL else 1.1)
     assert files_later <= files + 4
     assert links_later <= links + 2
-    # In a few seconds the slowest of a hundred are a handful.
-    assert slow_later < max(slow * (1.5 if IS_FULL else 3), slow + (50 if IS_FULL else 500))
+    # In a few seconds the slowest of a hundred are a handful, and tell how busy the machine is.
+    if IS_FULL:
+        assert slow_later < max(slow * 1.5, slow + 50)
 
 
 def third_of(spans, samples, begin, number):
