@@ -356,6 +356,7 @@ def test_a_budget_locks_and_alarms(settings, token, pan):
     assert refusal_of(actor, token) is Refusal.BUDGET
     (alarm,) = AuditEvent.objects.filter(is_alarm=True)
     assert (alarm.operation, alarm.subject, alarm.actor) == ("reader.lock", str(actor.pk), "process")
+    assert alarm.details == {"budget": 2, "counted": "detokenize"}
     (message,) = mail.outbox
     assert message.to == ["security@example.com"]
     # Locked: for reading and searching, and without a second alarm.
@@ -403,6 +404,31 @@ def test_the_locked_are_listed_by_how_long_they_wait():
     events = AuditEvent.objects.filter(operation=policy.LOCK, outcome="done").order_by("pk")
     assert [(each.since, each.event) for each in locked] == [(event.time, event.pk) for event in events[:2]]
     assert [policy.is_locked(str(person.pk)) for person in people] == [True, True, False]
+
+
+def at(moment, operation, subject, number):
+    """Something that was done about somebody, in the order of `number`, at whatever moment."""
+    values = blank(operation, outcome="done", subject=subject, operation_id=str(number))
+    place = {"chain": f"{subject}-{number}", "number": 1, "previous": "", "digest": "", "time": moment}
+    AuditEvent(**values | place).save(using="audit")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_locked"),
+    [
+        pytest.param((policy.LOCK, 0), (policy.UNLOCK, 0), False, id="unlocked at the same moment"),
+        pytest.param((policy.UNLOCK, 0), (policy.LOCK, 0), True, id="locked at the same moment"),
+        pytest.param((policy.UNLOCK, 1), (policy.LOCK, 0), False, id="unlocked later, recorded earlier"),
+        pytest.param((policy.LOCK, 1), (policy.UNLOCK, 0), True, id="locked later, recorded earlier"),
+        pytest.param((policy.LOCK, 0), ("user.groups", 1), True, id="something else later"),
+    ],
+)
+def test_what_came_last_decides_about_a_lock(first, second, is_locked):
+    now, actor = timezone.now(), reader()
+    for number, (operation, minutes) in enumerate((first, second)):
+        at(now + timedelta(minutes=minutes), operation, str(actor.pk), number)
+    assert policy.is_locked(str(actor.pk)) is is_locked
+    assert [each.user for each in policy.locked_readers()] == [actor] * is_locked
 
 
 def test_what_was_spent_is_of_the_last_hour_and_of_one_operation(token, pan):
