@@ -62,6 +62,12 @@ WRITTEN = {
     "full width": VISA.translate(FULL_WIDTH),
     "Arabic-Indic": grouped(VISA, " ").translate(ARABIC_INDIC),
     "superscript": VISA.translate(SUPERSCRIPT),
+    "full-width slashes": grouped(VISA, "／"),
+    "dots between all": ".".join(VISA),
+    "JSON digits": "".join(f"\\u{ord(digit):04x}" for digit in VISA),
+    "digits of a repr": "".join(f"\\x{ord(digit):02x}" for digit in VISA),
+    "long escapes": "".join(f"\\U{ord(digit):08x}" for digit in VISA),
+    "percent spaces of Latin-1": grouped(VISA, "%a0"),
     "percent": "".join(f"%{ord(digit):02x}" for digit in VISA),
     "percent twice": "".join(f"%25{ord(digit):02x}" for digit in VISA),
     "percent three times": "".join(f"%2525{ord(digit):02x}" for digit in VISA),
@@ -148,6 +154,12 @@ INNOCENT = {
     "amount": "4,111,111,111,111",
     "amount in threes": grouped(NUMBERS["amex"][1], ",", size=3),
     "decimal of two halves": f"{VISA[:8]}.{VISA[8:]}",
+    "decimal of two halves and a number": f"{VISA[:8]}.{VISA[8:]} 7",
+    "digits in twos": grouped(VISA, ".", size=2),
+    "digits in twos after four": f"{VISA[:4]}.{grouped(VISA[4:], '.', size=2)}",
+    "digits in fours and then in twos": f"{grouped(VISA[:12], '.')}.{grouped(VISA[12:], '.', size=2)}",
+    "measures beside a parcel": f"{grouped(VISA, 'x')} 961234567890",
+    "escapes": "50%25 off&nbsp;for caf\\u00e9 %C3%A9",
     "MD5": "4111111111111111abcdef0123456789",
     "SHA-1": f"abcd{VISA}{'0' * 20}",
     "SHA-256": f"{VISA}{'a' * 32}{VISA}",
@@ -203,6 +215,59 @@ def test_find_pans_says_where_what_and_no_more(text):
     assert contains_pan(f"before {text} after"[found[0].start : found[0].end])
 
 
+NOBODYS = with_check_digit("911111111111111")
+ON_TRACK = {
+    "track 1": f"%B{NOBODYS}^DOE/JANE^2712",
+    "track 1 in small letters": f"%b{NOBODYS}^doe/jane^2712",
+    "track 1 behind others": f"read: %B{NOBODYS}^DOE/JANE^2712",
+    "track 2": f";{NOBODYS}=2712",
+    "track 2 behind others": f"read: ;{NOBODYS}=2712",
+}
+NEARLY = {
+    "no beginning of track 1": f"{NOBODYS}^DOE",
+    "no end of track 1": f"%B{NOBODYS}",
+    "no beginning of track 2": f"{NOBODYS}=2712",
+    "no end of track 2": f";{NOBODYS}",
+    "from track 1 to track 2": f"%B{NOBODYS}=2712",
+    "from track 2 to track 1": f";{NOBODYS}^DOE",
+    "another format": f"%C{NOBODYS}^DOE",
+}
+
+
+@pytest.mark.parametrize("text", ON_TRACK.values(), ids=ON_TRACK)
+def test_on_a_magnetic_stripe_a_number_of_any_brand_is_a_card(text):
+    assert contains_pan(text)
+    assert [(each.brand, each.last4) for each in find_pans(text)] == [("unknown", NOBODYS[-4:])]
+
+
+@pytest.mark.parametrize("text", NEARLY.values(), ids=NEARLY)
+def test_elsewhere_a_number_of_no_brand_is_none(text):
+    assert not contains_pan(text)
+
+
+ESCAPED = {
+    "percent": lambda digits: "".join(f"%{ord(digit):02x}" for digit in digits),
+    "JSON": lambda digits: "".join(f"\\u{ord(digit):04x}" for digit in digits),
+}
+
+
+@pytest.mark.parametrize("write", [str, *ESCAPED.values()], ids=["plain", *ESCAPED])
+@pytest.mark.parametrize("before", ["", "x ", "caf%C3%A9: ", "㎏ "], ids=["at once", "text", "escapes", "long signs"])
+@pytest.mark.parametrize("after", ["", " y", "&nbsp;y"], ids=["at the end", "text", "escapes"])
+def test_it_is_the_number_that_is_found_and_masked_and_nothing_beside_it(write, before, after):
+    first, second = write(VISA), write(AMEX)
+    text = f"{before}{first} and {second}{after}"
+    assert [text[each.start : each.end] for each in find_pans(text)] == [first, second]
+    assert redact(text) == f"{before}[card •••• {VISA[-4:]}] and [card •••• {AMEX[-4:]}]{after}"
+
+
+def test_of_numbers_that_begin_alike_the_longest_is_found():
+    longer = with_check_digit(f"{VISA}00")
+    text = f"{longer[:16]} {longer[16:]}"
+    (found,) = find_pans(text)
+    assert (found.start, found.end, found.last4) == (0, len(text), longer[-4:])
+
+
 def test_find_pans_finds_each_of_many_in_order():
     found = find_pans(" and ".join(ALL_NUMBERS))
     assert [each.last4 for each in found] == [digits[-4:] for digits in ALL_NUMBERS if contains_pan(digits)]
@@ -228,12 +293,30 @@ def test_redact_leaves_the_rest_of_the_text():
 
 
 @pytest.mark.parametrize("digits", [digits for digits in ALL_NUMBERS if len(digits) >= 14])
-def test_redact_masks_a_card_within_a_longer_number(digits):
-    assert digits[:8] not in redact(f"0001{digits}1227")
+@pytest.mark.parametrize("after", ["1227", ""])
+def test_redact_masks_a_card_within_a_longer_number(digits, after):
+    assert digits[:8] not in redact(f"0001{digits}{after}")
 
 
-def test_redact_masks_a_number_of_no_known_brand():
-    assert redact(with_check_digit("911111111111111")).startswith("[card")
+@pytest.mark.parametrize("length", [12, 16, 19])
+def test_redact_masks_a_number_of_no_known_brand(length):
+    digits = with_check_digit("9" + "1" * (length - 2))
+    assert redact(f"order {digits}") == f"order [card •••• {digits[-4:]}]"
+
+
+SHORT = with_check_digit("123456")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"item 961234567891 of {SHORT}", id="apart"),
+        pytest.param(f"961234567891 {SHORT}", id="too short by itself, too long together"),
+        pytest.param(f"0001{NOBODYS}1227", id="of no brand within a longer one"),
+    ],
+)
+def test_redact_leaves_numbers_that_are_no_cards(text):
+    assert redact(text) == text
 
 
 @pytest.mark.parametrize(
@@ -353,7 +436,8 @@ def test_the_time_is_linear(unit):
 
 FORBIDDEN_KEYS = """cvv CVV2 cvc cvc2 card_cvc cardCvv card-cvv2 CVVCode cvv_value cid CAV2 csc securityCode
     card-security-code CARD_SECURITY_CODE verificationValue track track1 track_2 Track2Data trackData track_two pin PIN
-    pinBlock pin-block card_pin cardPin encryptedPinBlock pin_code magstripe iCVV c.v.v ｃｖｖ cv\u200bv cards[0].cvv"""
+    pinBlock pin-block card_pin cardPin encryptedPinBlock pin_code magstripe iCVV c.v.v ｃｖｖ cv\u200bv cards[0].cvv
+    cvv_field cardTrack my_tracks t.r.a.c.k.2"""
 ALLOWED_KEYS = """shipping pinned spin opinion recipient_id tracking_number trackingNumber track_id soundtrack pincushion
     card brand last4 expiry number order_id description acid decide civic service security code verified
     name pineapple happiness cvvv"""
@@ -367,6 +451,12 @@ def test_sensitive_authentication_data_is_known_by_its_name(name):
 @pytest.mark.parametrize("name", [*ALLOWED_KEYS.split(), ""])
 def test_other_names_are_allowed(name):
     assert not is_forbidden_key(name)
+
+
+@pytest.mark.parametrize("mark", ["\u200b", "\u0301", "\u00ad"], ids=["zero width", "accent", "soft hyphen"])
+def test_marks_that_are_not_letters_change_no_name(mark):
+    assert is_forbidden_key(mark.join("magstripe"))
+    assert not is_forbidden_key(mark.join("spinning"))
 
 
 def test_a_very_long_name_is_no_trouble():
@@ -414,6 +504,7 @@ def test_stack_and_extras_are_redacted(record):
 
     assert VISA not in repr(vars(made))
     assert made.cvv == "[removed]"
+    assert (made.note, made.stack_info) == ("[card •••• 1111]", "at [card •••• 1111]")
 
 
 class Unprintable:
@@ -454,8 +545,38 @@ def test_data_that_is_clean_stays_as_it_is():
     assert redact_data(data) == data
 
 
-def test_data_without_end_is_cut():
-    endless = []
-    endless.append(endless)
+def test_what_stands_under_a_forbidden_name_is_removed_whole():
+    data = {"card": {"cvv": "123", "pinBlock": [1, 2], "last4": "1111"}}
+    assert redact_data(data) == {"card": {"cvv": "[removed]", "pinBlock": "[removed]", "last4": "1111"}}
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"in": inner}], ids=["lists", "mappings"])
+def test_data_is_read_twenty_levels_deep(wrap):
+    def nested(levels):
+        data = VISA
+        for _ in range(levels):
+            data = wrap(data)
+        return repr(redact_data(data))
+
+    assert "[card •••• 1111]" in nested(20)
+    assert "[nested too deeply]" in nested(21)
+
+
+def test_keys_are_as_deep_as_what_stands_under_them():
+    data = {VISA: {(VISA, (VISA,)): 1}}
+    for _ in range(17):
+        data = [data]
+    redacted = repr(redact_data(data))
+    assert "('[card •••• 1111]', ('[nested too deeply]',))" in redacted
+    assert "{'[card •••• 1111]': {" in redacted
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_data_without_end_is_cut(kind):
+    endless = kind()
+    if kind is list:
+        endless.append(endless)
+    else:
+        endless["in"] = endless
 
     assert "nested too deeply" in repr(redact_data(endless))
