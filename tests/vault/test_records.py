@@ -1,8 +1,10 @@
 import copy
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from botocore.exceptions import ClientError
 from dynamodb_encryption_sdk.internal.formatting.material_description import deserialize, serialize
 from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 
@@ -10,12 +12,21 @@ from tests.cards import NUMBERS
 from tests.drawn import digits
 from tests.vaults import SETTINGS
 from vault.backend import current_vault
-from vault.exceptions import RecordTampered
+from vault.exceptions import RecordTampered, Tampering
 from vault.fingerprints import FingerprintKey
 from vault.keyring import CardKey, KeyRing
 from vault.materials import CardMaterials, KeyMaterials, ReusedDataKey, fingerprint_materials, kms_per_item
 from vault.pan import PAN
-from vault.records import CARD_ATTRIBUTES, FINGERPRINT_ATTRIBUTES, MATERIAL_DESCRIPTION, CardRecord, Sealer, digest
+from vault.records import (
+    CARD_ATTRIBUTES,
+    FINGERPRINT_ATTRIBUTES,
+    MATERIAL_DESCRIPTION,
+    CardRecord,
+    Sealer,
+    digest,
+    fingerprints_of,
+    key_mark,
+)
 from vault.store import CardStore
 from vault.tokens import Token
 
@@ -242,3 +253,86 @@ def flipped(draw, value):
     changed = bytearray(content if kind == "B" else content.encode())
     changed[draw(st.integers(0, len(changed) - 1))] ^= 1 << draw(st.integers(0, 7 if kind == "B" else 6))
     return {kind: bytes(changed) if kind == "B" else changed.decode()}
+
+
+# --- Under KMS ------------------------------------------------------------------------------------------------------
+
+
+def under_kms(mark=""):
+    """A sealer whose data keys come from KMS, one for each item, and whose items name `mark` as their key."""
+    provider = MATERIALS["KMS per item"](current_vault().session)
+    materials = CardMaterials(keys={mark: KeyMaterials(provider, provider)}, sealing=mark, seal_with_reused=False)
+    return Sealer(table="cards", card_materials=materials, fingerprint_materials={})
+
+
+def test_kms_is_told_which_card_of_which_table_it_is_for(wire):
+    card = record()
+    under_kms().seal_card(card)
+    (asked,) = [json.loads(body) for body in wire.bodies]
+    context = asked["EncryptionContext"]
+    assert (context["token"], context["*aws-kms-table*"]) == (card.token.text, "cards")
+
+
+@pytest.mark.parametrize(
+    "change", [{"extra": {"S": "x"}}, {"token": {"S": Token.generate().text}}], ids=["shape", "key"]
+)
+def test_kms_is_not_asked_for_an_item_that_the_vault_did_not_write(wire, change):
+    card = record()
+    item = under_kms().seal_card(card)
+    wire.calls.clear()
+    with pytest.raises(RecordTampered):
+        under_kms().open_card(item | change, token=card.token)
+    assert not wire.calls
+
+
+def test_what_kms_says_reaches_the_caller_as_it_is(wire):
+    card, sealer = record(), under_kms()
+    item = sealer.seal_card(card)
+    wire.fail("GenerateDataKey", "AccessDeniedException")
+    wire.fail("Decrypt", "AccessDeniedException")
+    for call in (lambda: sealer.seal_card(card), lambda: sealer.open_card(item, token=card.token)):
+        with pytest.raises(ClientError) as refused:
+            call()
+        assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
+@pytest.mark.parametrize("value", [None, "x", "AES/128"])
+def test_a_data_key_that_kms_cannot_be_asked_for_is_damage(value):
+    card, sealer = record(), under_kms()
+    item = sealer.seal_card(card)
+    description = deserialize(item[MATERIAL_DESCRIPTION])
+    del description["amzn-ddb-env-key"]
+    named = {} if value is None else {"amzn-ddb-env-key": value}
+    item[MATERIAL_DESCRIPTION] = serialize(description | named)
+    with pytest.raises(RecordTampered):
+        sealer.open_card(item, token=card.token)
+
+
+def test_an_item_names_the_key_that_it_was_sealed_under():
+    assert key_mark(under_kms("key-7").seal_card(record())) == "key-7"
+    assert key_mark(under_kms().seal_card(record())) == ""
+
+
+@pytest.mark.parametrize("junk", [{}, {MATERIAL_DESCRIPTION: {"B": b"junk" * 10}}, {MATERIAL_DESCRIPTION: {"S": "x"}}])
+def test_an_item_whose_description_cannot_be_read_names_none(junk):
+    with pytest.raises(RecordTampered):
+        key_mark(junk)
+
+
+@pytest.mark.parametrize("fingerprint", ["nonsense", "fp2_" + "0" * 64], ids=["no fingerprint", "another key"])
+def test_a_fingerprint_of_no_key_at_hand_is_foreign(fingerprint):
+    card = record()
+    item = SEALER.seal_fingerprint(card, card.fingerprints[0])
+    with pytest.raises(RecordTampered) as refused:
+        SEALER.open_fingerprint(item, fingerprint=fingerprint)
+    assert refused.value.kind is Tampering.FOREIGN_KEY
+
+
+def test_a_card_under_several_fingerprints_is_found_under_each():
+    card = dataclasses.replace(record(), fingerprints=(f"fp1_{'0' * 64}", f"fp1_{'1' * 64}"), version=3)
+    item = SEALER.seal_card(card)
+    assert item["fingerprint"] == {"S": " ".join(card.fingerprints)}
+    assert fingerprints_of(item) == card.fingerprints
+    assert SEALER.open_card(item, token=card.token) == card
+    for fingerprint, each in zip(card.fingerprints, SEALER.seal_fingerprints(card), strict=True):
+        assert SEALER.open_fingerprint(each, fingerprint=fingerprint) == card.token
