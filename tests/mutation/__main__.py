@@ -27,14 +27,11 @@ GROUPS: dict[str, tuple[str, list[str]]] = {
     "fingerprints": ("vault/fingerprints.py", ["vault/test_fingerprints.py"]),
     # One right stands for all of them.
     "policy": ("vault/policy.py", ["vault/test_policy.py", "-k=not test_everybody_else or detokenize_pan"]),
-    "records": ("vault/records.py", ["vault/test_records.py", "vault/test_opening.py", "golden"]),
+    "records": ("vault/records.py", ["vault/test_records.py"]),
     "redaction": ("vault/redaction/*.py", ["vault/test_redaction.py"]),
     "services": (
         "vault/services.py",
-        [
-            *("vault/test_opening.py", "vault/test_policy.py", "vault/test_erasure.py", "vault/test_retention.py"),
-            *("vault/api/test_batches.py", "orders/feed/test_erasures.py", "vault/test_acceptance.py"),
-        ],
+        ["vault/test_services.py", "vault/test_erasure.py", "vault/test_retention.py", "vault/api/test_batches.py"],
     ),
 }
 
@@ -45,6 +42,7 @@ class Result:
 
     counts: Counter = field(default_factory=Counter)
     survivors: dict[tuple[str, str], str] = field(default_factory=dict)
+    late: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -68,6 +66,8 @@ def tell(group: str, result: Result, listed: set[tuple[str, str]]) -> int:
     """Say what became of a group, and give the number of survivors that are not on the list."""
     counts = ", ".join(f"{count} {status}" for status, count in sorted(result.counts.items()))
     print(f"{group}: {counts} in {result.seconds:.0f} s", flush=True)
+    for name in result.late:
+        print(f"  did not end, and counts as found: {name}", flush=True)
     unlisted = {each: name for each, name in result.survivors.items() if each not in listed}
     for (function, change), name in unlisted.items():
         print(f"  survived: {function}: {change} ({name})", flush=True)
@@ -109,6 +109,8 @@ def mutate(group: str, *, mutmut: str, children: int, only: list[str]) -> Result
             # With some names given, the others are not tried.
             if (found := _FOUND.match(line)) and found["status"] != "not checked":
                 result.counts[found["status"]] += 1
+                if found["status"] == "timeout":
+                    result.late.append(found["name"])
                 if found["status"] not in ("killed", "timeout"):
                     result.survivors[_described(found["name"], call("show", found["name"]))] = found["name"]
         return result
@@ -120,7 +122,8 @@ def _configuration(sources: str, tests: list[str]) -> str:
         "only_mutate": [sources],
         "also_copy": list(_COPIED),
         "pytest_add_cli_args": [
-            *("-p", "tests.mutation.plugin", "-p", "no:cacheprovider"),
+            # Schemathesis is imported anew in each fork, and no test here asks for it.
+            *("-p", "tests.mutation.plugin", "-p", "no:cacheprovider", "-p", "no:schemathesis"),
             *("--hypothesis-profile=mutants", "--tb=no", "--show-capture=no"),
             # It measures time, which mutants that are run beside it change as well.
             "--deselect=tests/vault/test_redaction.py::test_the_time_is_linear",
@@ -128,7 +131,9 @@ def _configuration(sources: str, tests: list[str]) -> str:
         "pytest_add_cli_args_test_selection": [each if each.startswith("-") else f"tests/{each}" for each in tests],
     }
     lines = [line for name, values in lists.items() for line in (f"{name}=", *(f"    {value}" for value in values))]
-    return "\n".join(["[mutmut]", "track_dependencies=false", "use_git_change_detection=false", *lines, ""])
+    # The time of fixtures is not in what mutmut expects, and on a busy machine a survivor would count as found.
+    single = ["track_dependencies=false", "use_git_change_detection=false", "timeout_constant=10"]
+    return "\n".join(["[mutmut]", *single, *lines, ""])
 
 
 def _described(name: str, diff: str) -> tuple[str, str]:
