@@ -20,6 +20,7 @@ VISA = NUMBERS["visa"][0]
 AMEX = NUMBERS["amex"][0]
 FULL_WIDTH = str.maketrans("0123456789", "".join(map(chr, range(0xFF10, 0xFF1A))))
 ARABIC_INDIC = str.maketrans("0123456789", "".join(map(chr, range(0x660, 0x66A))))
+MATHEMATICAL = str.maketrans("0123456789", "".join(map(chr, range(0x1D7CE, 0x1D7D8))))
 SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 WRITTEN = {
@@ -67,6 +68,8 @@ WRITTEN = {
     "JSON digits": "".join(f"\\u{ord(digit):04x}" for digit in VISA),
     "digits of a repr": "".join(f"\\x{ord(digit):02x}" for digit in VISA),
     "long escapes": "".join(f"\\U{ord(digit):08x}" for digit in VISA),
+    "mathematical digits": VISA.translate(MATHEMATICAL),
+    "mathematical digits in escapes": "".join(f"\\U{ord(digit):08x}" for digit in VISA.translate(MATHEMATICAL)),
     "percent spaces of Latin-1": grouped(VISA, "%a0"),
     "percent": "".join(f"%{ord(digit):02x}" for digit in VISA),
     "percent twice": "".join(f"%25{ord(digit):02x}" for digit in VISA),
@@ -159,6 +162,7 @@ INNOCENT = {
     "digits in twos after four": f"{VISA[:4]}.{grouped(VISA[4:], '.', size=2)}",
     "digits in fours and then in twos": f"{grouped(VISA[:12], '.')}.{grouped(VISA[12:], '.', size=2)}",
     "measures beside a parcel": f"{grouped(VISA, 'x')} 961234567890",
+    "escape beyond Unicode": "\\U00110000 and \\Uffffffff",
     "escapes": "50%25 off&nbsp;for caf\\u00e9 %C3%A9",
     "MD5": "4111111111111111abcdef0123456789",
     "SHA-1": f"abcd{VISA}{'0' * 20}",
@@ -313,6 +317,8 @@ SHORT = with_check_digit("123456")
         pytest.param(f"item 961234567891 of {SHORT}", id="apart"),
         pytest.param(f"961234567891 {SHORT}", id="too short by itself, too long together"),
         pytest.param(f"0001{NOBODYS}1227", id="of no brand within a longer one"),
+        pytest.param(f"order {with_check_digit('9111111111')}", id="11 digits"),
+        pytest.param(f"order {grouped(with_check_digit('9' + '1' * 18), ' ')}", id="20 digits in groups"),
     ],
 )
 def test_redact_leaves_numbers_that_are_no_cards(text):
