@@ -51,6 +51,10 @@ WRITTEN = {
     "zero width": "\u200b".join(VISA),
     "direction marks": f"\u202e{VISA[:8]}\u200f{VISA[8:]}\u202c",
     "controls": "\x00".join(VISA),
+    **{f"control {ord(mark)}": grouped(VISA, mark) for mark in "\x01\x08\x0b\x0c\x0e\x1f\x7f"},
+    **{f"escaped {mark}": grouped(VISA, f"\\{mark}") for mark in "nrt"},
+    "percent dashes twice": grouped(VISA, "%252d"),
+    "percent dashes twice in capitals": grouped(VISA, "%252D"),
     "controls beyond ASCII": grouped(VISA, "\x85"),
     "line separators": grouped(VISA, "\u2028"),
     "paragraph separators": grouped(VISA, "\u2029"),
@@ -63,6 +67,13 @@ WRITTEN = {
     "full width": VISA.translate(FULL_WIDTH),
     "Arabic-Indic": grouped(VISA, " ").translate(ARABIC_INDIC),
     "superscript": VISA.translate(SUPERSCRIPT),
+    "combining accents": grouped(VISA, "\u0301"),
+    "enclosing circles": grouped(VISA, "\u20dd"),
+    "spaces of Ogham": grouped(VISA, "\u1680"),
+    "what stands for an object": grouped(VISA, "\ufffc"),
+    "minus signs": grouped(VISA, "\u2212"),
+    "hyphen bullets": grouped(VISA, "\u2043"),
+    **{f"dots like {dot!a}": grouped(VISA, dot) for dot in "\u2027\u2219\u22c5\u30fb\uff65"},
     "full-width slashes": grouped(VISA, "／"),
     "dots between all": ".".join(VISA),
     "JSON digits": "".join(f"\\u{ord(digit):04x}" for digit in VISA),
@@ -117,12 +128,16 @@ CARD_LIKE_EAN = number_where(
     lambda digits: with_check_digit(digits[:-1]) == digits,
     (f"{digits}{ean.calc_check_digit(digits)}" for digits in EANS),
 )
+# Its third group of four begins as that of a random UUID does.
+VISA_4 = with_check_digit(f"{VISA[:12]}411")
 GERMAN_PHONE = with_check_digit("491511234567")
 
 INNOCENT = {
     "UUID": "4111a111-5555-4444-8111-111111111111",
-    "UUID of digits": f"{VISA[:8]}-{VISA[8:12]}-4111-8111-{VISA[:12]}",
-    "token": f"tok1_{VISA[:8]}-{VISA[8:12]}-4111-8111-{VISA[:12]}",
+    "UUID that begins with a card": f"{VISA_4[:8]}-{VISA_4[8:12]}-{VISA_4[12:]}-aAfF-afAF09afAF09",
+    "UUID that ends with a card": f"afAF0909-aAfF-4fAa-{VISA[:4]}-{VISA[4:]}",
+    "UUID of digits": f"{VISA_4[:8]}-{VISA_4[8:12]}-{VISA_4[12:]}-8111-{VISA[:12]}",
+    "token": f"tok1_{VISA_4[:8]}-{VISA_4[8:12]}-{VISA_4[12:]}-8111-{VISA[:12]}",
     "phone": f"+{GERMAN_PHONE}",
     "phone with spaces": f"+{GERMAN_PHONE[:2]} {GERMAN_PHONE[2:5]} {GERMAN_PHONE[5:]}",
     "phone of 15 digits": f"+{AMEX}",
@@ -296,6 +311,34 @@ def test_redact_leaves_the_rest_of_the_text():
     assert redact(f"order 7: {grouped(VISA, ' ')}, thanks") == f"order 7: [card •••• {VISA[-4:]}], thanks"
 
 
+DIGEST = f"{VISA}abcdef0123456789"
+
+
+@pytest.mark.parametrize("beside", "09AZaz")
+def test_what_is_no_longer_as_long_as_a_digest_hides_nothing(beside):
+    assert redact(DIGEST) == DIGEST
+    assert VISA not in redact(f"{DIGEST}{beside}")
+    assert VISA not in redact(f"{beside}{DIGEST}")
+
+
+DATED = with_check_digit("411120260530121")
+BEGINS_AS_DATE = with_check_digit("202605301234567")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"{DATED[:4]}-2026-05-30-{DATED[12:]}", id="in groups"),
+        pytest.param(f"{DATED[:4]}2026-05-30-{DATED[12:]}", id="behind digits"),
+        pytest.param(f"{DATED[:4]}-2026-05-30{DATED[12:]}", id="before digits"),
+        pytest.param(f"2026-05-30-{BEGINS_AS_DATE[8:]}", id="at the beginning"),
+        pytest.param(f"2026-05-30{BEGINS_AS_DATE[8:]}", id="at the beginning, before digits"),
+    ],
+)
+def test_a_date_within_a_number_hides_nothing(text):
+    assert redact(text).startswith("[card •••• ")
+
+
 @pytest.mark.parametrize("digits", [digits for digits in ALL_NUMBERS if len(digits) >= 14])
 @pytest.mark.parametrize("after", ["1227", ""])
 def test_redact_masks_a_card_within_a_longer_number(digits, after):
@@ -325,12 +368,17 @@ def test_redact_leaves_numbers_that_are_no_cards(text):
     assert redact(text) == text
 
 
+# Each with a time of day behind it that makes a number of it which satisfies Luhn.
+DAYS = ["1999-12-31", "2026-05-30", "2026-10-01", "31-12-1999", "30-05-2026"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
         pytest.param(str(Token.generate()), id="token"),
         pytest.param(str(uuid.uuid4()), id="uuid"),
-        INNOCENT["UUID of digits"],
+        *(INNOCENT[name] for name in INNOCENT if "UUID" in name or name == "token"),
+        *(f"{day} {with_check_digit(day.replace('-', '') + '120')[8:]}" for day in DAYS),
         "0" * 16,
     ],
 )
@@ -447,6 +495,43 @@ FORBIDDEN_KEYS = """cvv CVV2 cvc cvc2 card_cvc cardCvv card-cvv2 CVVCode cvv_val
 ALLOWED_KEYS = """shipping pinned spin opinion recipient_id tracking_number trackingNumber track_id soundtrack pincushion
     card brand last4 expiry number order_id description acid decide civic service security code verified
     name pineapple happiness cvvv"""
+
+
+# As they stand in names that are written in one, where no word ends: "usercvv".
+OWNERS = ["card", "credit", "debit", "customer", "user", "encrypted", "enc", "raw", "clear", "new", "old", "my", "the"]
+CODES = ["cvv", "icvv", "dcvv", "cvc", "csc", "cvn", "cvd", "cav", "cid", "pvv", "epb", "pin", "pins"]
+LONG_CODES = [
+    kind + what
+    for kind in ("security", "verification", "validation", "authentication")
+    for what in ("code", "value", "number", "digits")
+]
+ENDINGS = ["1", "2", "3", "code", "number", "num", "no", "value", "data", "block", "digits", "hash", "s"]
+TRACKS = [
+    track + what
+    for track in ("track", "tracks", "trk")
+    for what in ["1", "2", "3", "one", "two", "three", "data", "raw", "equivalent", "equiv"]
+]
+STRIPES = ["magstripe", "magneticstripe", "magstripedata"]
+
+
+@pytest.mark.parametrize("code", [*CODES, *LONG_CODES, *TRACKS, *STRIPES, "track", "tracks", "cardsecuritycode"])
+def test_each_code_is_known_by_itself_and_as_somebodys(code):
+    assert is_forbidden_key(code)
+    assert is_forbidden_key(code.upper())
+    assert all(is_forbidden_key(f"{owner}{code}") for owner in OWNERS)
+    assert not is_forbidden_key(f"x{code}")
+
+
+@pytest.mark.parametrize("code", [*CODES, *LONG_CODES])
+def test_each_code_is_known_with_what_is_added_to_it(code):
+    assert all(is_forbidden_key(f"{code}{ending}") for ending in ENDINGS)
+    assert is_forbidden_key(f"the{code}1data")
+    assert not is_forbidden_key(f"{code}x")
+
+
+@pytest.mark.parametrize("name", ["CVVField", "fieldCvvName", "CARDCvv", "ACard9CVV", "cvv90", "a9pin7b"])
+def test_words_end_at_capitals_and_digits(name):
+    assert is_forbidden_key(name)
 
 
 @pytest.mark.parametrize("name", FORBIDDEN_KEYS.split())
