@@ -179,13 +179,18 @@ def test_if_the_only_card_was_tampered_with_that_is_the_answer(vault):
 
 
 def test_using_a_card_changes_no_other_and_is_seen_on_what_is_returned():
-    used, other = services.tokenize(VISA, is_external=False).card, services.tokenize(AMEX, expires=LATER).card
+    used = services.tokenize(VISA, is_external=False).card
+    others = [services.tokenize(AMEX).card, services.tokenize(MASTERCARD, expires=next_year()).card]
     moment = timezone.now()
     card = services.mark_used(used.token)
     stored = Card.objects.get(pk=used.pk)
     assert (stored.used_at, stored.is_external) == (card.used_at, False)
-    assert card.used_at > moment > Card.objects.get(pk=other.pk).used_at
-    assert Card.objects.get(pk=other.pk).retention == "expiry"
+    assert card.used_at > moment
+    services.tokenize(VISA, expires=LATER)
+    assert Card.objects.get(pk=used.pk).expires == LATER
+    for other in others:
+        stored = Card.objects.get(pk=other.pk)
+        assert (stored.used_at, stored.expires) == (other.used_at, other.expires)
 
 
 def test_a_card_of_the_same_expiry_is_known_and_is_updated_by_another():
