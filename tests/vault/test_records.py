@@ -296,6 +296,16 @@ def test_what_kms_says_reaches_the_caller_as_it_is(wire):
         assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
 
 
+def test_an_answer_of_kms_without_a_key_is_no_bare_error(wire):
+    card, sealer = record(), under_kms()
+    item = sealer.seal_card(card)
+    wire.fail("GenerateDataKey", "Empty", status=200)
+    wire.fail("Decrypt", "Empty", status=200)
+    for call in (lambda: sealer.seal_card(card), lambda: sealer.open_card(item, token=card.token)):
+        with pytest.raises(RecordTampered):
+            call()
+
+
 @pytest.mark.parametrize("value", [None, "x", "AES/128"])
 def test_a_data_key_that_kms_cannot_be_asked_for_is_damage(value):
     card, sealer = record(), under_kms()
