@@ -339,10 +339,11 @@ def test_a_fingerprint_of_no_key_at_hand_is_foreign(fingerprint):
 
 
 def test_a_card_under_several_fingerprints_is_found_under_each():
+    sealer = sealer_under(KEY)
     card = dataclasses.replace(record(), fingerprints=(f"fp1_{'0' * 64}", f"fp1_{'1' * 64}"), version=3)
-    item = SEALER.seal_card(card)
+    item = sealer.seal_card(card)
     assert item["fingerprint"] == {"S": " ".join(card.fingerprints)}
     assert fingerprints_of(item) == card.fingerprints
-    assert SEALER.open_card(item, token=card.token) == card
-    for fingerprint, each in zip(card.fingerprints, SEALER.seal_fingerprints(card), strict=True):
-        assert SEALER.open_fingerprint(each, fingerprint=fingerprint) == card.token
+    assert sealer.open_card(item, token=card.token) == card
+    for fingerprint, each in zip(card.fingerprints, sealer.seal_fingerprints(card), strict=True):
+        assert sealer.open_fingerprint(each, fingerprint=fingerprint) == card.token

@@ -280,6 +280,12 @@ def test_it_is_the_number_that_is_found_and_masked_and_nothing_beside_it(write, 
     assert redact(text) == f"{before}[card •••• {VISA[-4:]}] and [card •••• {AMEX[-4:]}]{after}"
 
 
+def test_escapes_of_two_kinds_that_touch_are_two_numbers():
+    text = ESCAPED["percent"](f"{VISA} ") + ESCAPED["JSON"](AMEX)
+    assert [each.last4 for each in find_pans(text)] == [VISA[-4:], AMEX[-4:]]
+    assert redact(text) == f"[card •••• {VISA[-4:]}][card •••• {AMEX[-4:]}]"
+
+
 def test_of_numbers_that_begin_alike_the_longest_is_found():
     longer = with_check_digit(f"{VISA}00")
     text = f"{longer[:16]} {longer[16:]}"
@@ -309,6 +315,12 @@ def test_redact_masks_what_is_found(text):
 
 def test_redact_leaves_the_rest_of_the_text():
     assert redact(f"order 7: {grouped(VISA, ' ')}, thanks") == f"order 7: [card •••• {VISA[-4:]}], thanks"
+
+
+def test_a_date_is_no_part_of_an_iban_that_would_hide_the_card_behind_it():
+    # Of a hundred check digits one fits, whatever stands for the date.
+    texts = [f"AB{check:02} 1/2/2026 {grouped(VISA, ' ')}" for check in range(100)]
+    assert all(map(contains_pan, texts))
 
 
 DIGEST = f"{VISA}abcdef0123456789"

@@ -110,6 +110,13 @@ def test_every_card_has_an_expiry_or_none_of_them():
         services.tokenize_many([VISA, AMEX], expires=[LATER])
 
 
+def test_so_it_is_beside_a_card_that_was_tampered_with(vault):
+    services.tokenize(VISA)
+    damage_fingerprint(vault, VISA)
+    with pytest.raises(ValueError, match="zip"):
+        services.tokenize_each([VISA, AMEX], expires=[LATER])
+
+
 def test_cards_of_one_batch_go_to_the_vault_together(vault, wire):
     assert vault.store
     wire.calls.clear()
