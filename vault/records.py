@@ -22,7 +22,7 @@ from dynamodb_encryption_sdk.identifiers import CryptoAction
 from dynamodb_encryption_sdk.internal.formatting.material_description import deserialize
 from dynamodb_encryption_sdk.structures import AttributeActions, EncryptionContext
 
-from vault.exceptions import AuditUnavailable, RecordTampered, Tampering, VaultError
+from vault.exceptions import RecordTampered, Tampering
 from vault.fingerprints import version_of
 from vault.keyring import KEY_MARK
 from vault.materials import Provider
@@ -182,19 +182,11 @@ def _tampered() -> Iterator[None]:
     """Turns what the item encryptor and the parsing of its output raise into `RecordTampered`.
 
     A damaged item shows in many ways: a bare TypeError for a dropped material description, a ValueError for a bad
-    base64, the encryptor's own errors. Errors of AWS are passed on: a throttled KMS says nothing about the item.
+    base64, the encryptor's own errors, a PAN or a token that does not parse. Other errors of the vault pass, and so do
+    those of AWS: a throttled KMS says nothing about the item, nor does an audit log that takes no event.
     """
     try:
         yield
-    except AuditUnavailable:
-        # Of unwrapping a data key; it says nothing about the item either.
-        raise
-    except RecordTampered:
-        # It knows better what is wrong.
-        raise
-    except VaultError:
-        # A PAN or a token that does not parse was not written by the vault either.
-        raise RecordTampered from None
     except (WrappingError, UnwrappingError) as error:
         raise _cause(error) from None
     except (DynamodbEncryptionSdkError, *_DAMAGE):

@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import json
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -12,7 +13,7 @@ from tests.cards import NUMBERS
 from tests.drawn import digits
 from tests.vaults import SETTINGS
 from vault.backend import current_vault
-from vault.exceptions import RecordTampered, Tampering
+from vault.exceptions import AuditUnavailable, RecordTampered, Tampering
 from vault.fingerprints import FingerprintKey
 from vault.keyring import CardKey, KeyRing
 from vault.materials import CardMaterials, KeyMaterials, ReusedDataKey, fingerprint_materials, kms_per_item
@@ -316,6 +317,34 @@ def test_a_data_key_that_kms_cannot_be_asked_for_is_damage(value):
     item[MATERIAL_DESCRIPTION] = serialize(description | named)
     with pytest.raises(RecordTampered):
         sealer.open_card(item, token=card.token)
+
+
+@contextmanager
+def unrecorded():
+    raise AuditUnavailable
+    yield
+
+
+def test_an_audit_log_that_takes_no_event_says_nothing_about_the_item():
+    kms = current_vault().session.kms()
+    provider = ReusedDataKey(kms=kms, key_id=KMS_KEY, table="cards", max_age=60, max_items=50, unwrapping=unrecorded)
+    sealer, card = Sealer(table="cards", card_materials=provider, fingerprint_materials={}), record()
+    item = sealer.seal_card(card)
+    with pytest.raises(AuditUnavailable):
+        sealer.open_card(item, token=card.token)
+
+
+def test_what_is_no_card_and_no_token_was_not_written_by_the_vault():
+    """Not even by somebody who has the keys."""
+    card, materials = record(), fingerprint_materials(KEY)
+    common = {"schema_version": {"N": "1"}, "created_at": {"S": card.created_at.isoformat()}}
+    numbered = {"item_version": {"N": "1"}, "fingerprint": {"S": card.fingerprints[0]}}
+    of_card = {"token": {"S": card.token.text}, "payload": {"B": b'{"pan":"nonsense"}'}, **common, **numbered}
+    of_fingerprint = {"token": {"S": card.fingerprints[0]}, "payload": {"B": b'{"token":"nonsense"}'}, **common}
+    with pytest.raises(RecordTampered):
+        SEALER.open_card(SEALER._seal(of_card, materials), token=card.token)
+    with pytest.raises(RecordTampered):
+        SEALER.open_fingerprint(SEALER._seal(of_fingerprint, materials), fingerprint=card.fingerprints[0])
 
 
 def test_an_item_names_the_key_that_it_was_sealed_under():
