@@ -38,6 +38,13 @@ def pytest_sessionstart(session) -> None:
         PytestRunner.run_tests = _run_tests
 
 
+def pytest_runtest_setup() -> None:
+    # What an earlier test folded was folded before there was a mutant.
+    from vault.redaction import reading
+
+    reading._FOLDING.clear()
+
+
 def _run_tests(self: PytestRunner, *, mutant_name: str | None, tests: Iterable[str]) -> int:
     ordered = _ordered(tests)
     failed: int = _originals["run_tests"](self, mutant_name=mutant_name, tests=ordered[:_FIRST])
