@@ -13,11 +13,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from mutmut.runners.harness import PytestRunner
+from mutmut.runners.harness import BadTestExecutionCommandsException, PytestRunner
 from mutmut.state import state
 
 # To collect hundreds of tests takes longer than to run the few that find most mutants.
 _FIRST: Final = 40
+# A status of mutmut's.
+_SUSPICIOUS: Final = 35
 
 _databases: dict[str, sqlite3.Connection] = {}
 _vaults: list[Path] = []
@@ -47,9 +49,13 @@ def pytest_runtest_setup() -> None:
 
 def _run_tests(self: PytestRunner, *, mutant_name: str | None, tests: Iterable[str]) -> int:
     ordered = _ordered(tests)
-    failed: int = _originals["run_tests"](self, mutant_name=mutant_name, tests=ordered[:_FIRST])
-    if not failed and (rest := ordered[_FIRST:]):
-        failed = _originals["run_tests"](self, mutant_name=mutant_name, tests=rest)
+    try:
+        failed: int = _originals["run_tests"](self, mutant_name=mutant_name, tests=ordered[:_FIRST])
+        if not failed and (rest := ordered[_FIRST:]):
+            failed = _originals["run_tests"](self, mutant_name=mutant_name, tests=rest)
+    except BadTestExecutionCommandsException:
+        # A test that pytest does not find by its name would otherwise find every mutant.
+        return _SUSPICIOUS
     return failed
 
 

@@ -73,7 +73,7 @@ WRITTEN = {
     "what stands for an object": grouped(VISA, "\ufffc"),
     "minus signs": grouped(VISA, "\u2212"),
     "hyphen bullets": grouped(VISA, "\u2043"),
-    **{f"dots like {dot!a}": grouped(VISA, dot) for dot in "\u2027\u2219\u22c5\u30fb\uff65"},
+    **{f"dots {ord(dot):x}": grouped(VISA, dot) for dot in "\u2027\u2219\u22c5\u30fb\uff65"},
     "full-width slashes": grouped(VISA, "／"),
     "dots between all": ".".join(VISA),
     "JSON digits": "".join(f"\\u{ord(digit):04x}" for digit in VISA),

@@ -413,7 +413,7 @@ def test_the_alarm_over_one_of_many_names_it(vault, reader, settings, mailoutbox
     assert message.subject == "[vault] A stored card failed its integrity check. Nothing was given out."
 
 
-@pytest.mark.parametrize("missing", ["nonsense", Token.generate().text])
+@pytest.mark.parametrize("missing", ["nonsense", Token.generate().text], ids=["malformed", "unknown"])
 def test_of_all_or_none_those_that_could_be_read_are_left_sealed(wire, reader, missing):
     token = services.tokenize(VISA).token.text
     wire.calls.clear()
