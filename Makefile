@@ -86,7 +86,7 @@ false-alarms: venv ## whether 100,000 of each kind of number pass for a card num
 accounting: venv ## 10,000 operations under kills and faults, then 2,000 on moto (an hour on two busy cores; SEED, OPERATIONS, WORKERS)
 	@.venv/bin/python -m tests.accounting --seed "$(SEED)" --operations $(or $(OPERATIONS),10000) --workers $(or $(WORKERS),4)
 
-mutants: venv ## change the innermost rooms and see that a test notices (MUTANTS="pan policy"; minutes for pan, tokens, fingerprints, far longer for all)
+mutants: venv ## change the innermost rooms and see that a test notices (about an hour on two busy cores; MUTANTS="pan policy" does these alone, pan, tokens and fingerprints a minute)
 	@.venv/bin/python -m tests.mutation $(MUTANTS)
 
 lock: venv ## turn the two requirements.in into hashed locks (ARGS="--upgrade")
