@@ -5,15 +5,21 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
+import botocore.session
 import pytest
+from botocore.loaders import create_loader
 from moto import mock_aws
 
 from vault.audit import ledger
 from vault.backend import Vault, _vaults, current_vault
 from vault.conf import VaultConfig
 from vault.provisioning import Provisioner
+
+# Each test has a session of its own; the models of the services, megabytes of JSON, are read once for all.
+botocore.session.create_loader = cache(create_loader)
 
 SETTINGS = {
     "REGION": "eu-central-1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,10 @@ logger = logging.getLogger(__name__)
 
 
 class AWSSession:
-    """Makes clients of one region. Build it after fork, once per process; clients may be shared between threads.
+    """The clients of one region. Build it after fork, once per process; clients may be shared between threads.
+
+    Whoever asks for one gets the same: a connection that one of them opened serves all, and a client takes longer to
+    build than most calls to answer.
 
     :param embedded_dir: answer from the SQLite engine in this folder instead of AWS
     :param decrypt_key: the KMS key that a Decrypt names when its caller names none, as AWS's item encryptor does
@@ -60,17 +64,29 @@ class AWSSession:
         self._session = boto3.session.Session(botocore_session=session)
         self._config = config
         self._endpoint_url = endpoint_url or None
+        # boto3 builds one client at a time.
+        self._lock = threading.Lock()
+        self._dynamodb: DynamoDBClient | None = None
+        self._kms: dict[str, KMSClient] = {}
 
     def dynamodb(self) -> DynamoDBClient:
-        return self._session.client("dynamodb", config=self._config, endpoint_url=self._endpoint_url)
+        with self._lock:
+            if self._dynamodb is None:
+                self._dynamodb = self._session.client("dynamodb", config=self._config, endpoint_url=self._endpoint_url)
+            return self._dynamodb
 
     def kms(self, *, decrypt_key: str = "") -> KMSClient:
         """A client; with `decrypt_key` a Decrypt that names no key names that one."""
-        client = self._session.client("kms", config=self._config, endpoint_url=self._endpoint_url)
-        if decrypt_key:
-            # Before the session's own, which then finds that a key is named.
-            client.meta.events.register_first("before-parameter-build.kms.Decrypt", _KeyIdOnDecrypt(decrypt_key))
-        return client
+        with self._lock:
+            if decrypt_key not in self._kms:
+                client = self._session.client("kms", config=self._config, endpoint_url=self._endpoint_url)
+                if decrypt_key:
+                    # Before the session's own, which then finds that a key is named.
+                    client.meta.events.register_first(
+                        "before-parameter-build.kms.Decrypt", _KeyIdOnDecrypt(decrypt_key)
+                    )
+                self._kms[decrypt_key] = client
+            return self._kms[decrypt_key]
 
     def key_arn(self, name: str) -> str:
         """The ARN of the KMS key that a name stands for now; raises `VaultSealed` or `VaultUnavailable`."""

@@ -1,4 +1,5 @@
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import (
@@ -63,6 +64,16 @@ def test_nothing_of_the_original_error_passes_the_boundary(caplog):
 def test_waiting_is_short_and_bounded():
     config = client_config(connect_timeout=1, read_timeout=3, max_attempts=4, max_connections=8)
     assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (1, 3, 4)
+
+
+def test_threads_that_ask_for_a_client_get_one_and_the_same(monkeypatch):
+    session = aws_session(monkeypatch)
+    with ThreadPoolExecutor(8) as threads:
+        asked = list(
+            threads.map(lambda _: (session.dynamodb(), session.kms(), session.kms(decrypt_key="k")), range(32))
+        )
+    assert len(set(asked)) == 1
+    assert len(set(asked[0])) == 3
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL_DYNAMODB"])
