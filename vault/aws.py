@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError as N
 
 from vault import embedded
 from vault.exceptions import RecordTampered, Tampering, VaultError, VaultSealed, VaultUnavailable
+from vault.gate import Gate
 from vault.guard import refuse_plaintext
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class AWSSession:
 
     :param embedded_dir: answer from the SQLite engine in this folder instead of AWS
     :param decrypt_key: the KMS key that a Decrypt names when its caller names none, as AWS's item encryptor does
+    :param gate: how many calls may be on their way at once, of all clients of this session together
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class AWSSession:
         profile: str = "",
         endpoint_url: str = "",
         embedded_dir: Path | None = None,
+        gate: Gate | None = None,
     ) -> None:
         session = botocore.session.Session(profile=profile or None)
         session.set_config_variable("region", region)
@@ -51,8 +54,15 @@ class AWSSession:
             embedded.install(session, embedded_dir)
         session.register("before-call", refuse_plaintext)
         session.register("before-parameter-build.kms.Decrypt", _KeyIdOnDecrypt(decrypt_key))
+        events = session.get_component("event_emitter")
         # Before boto's own rules, which give up at once.
-        session.get_component("event_emitter").register_first("needs-retry", _RenewCredentials(session))
+        events.register_first("needs-retry", _RenewCredentials(session))
+        if gate is not None:
+            # Last: what another handler stops or answers takes no place.
+            events.register_last("before-call", gate.enter)
+            # First: what another handler raises does not keep one.
+            events.register_first("after-call", gate.leave)
+            events.register_first("after-call-error", gate.leave)
         self.botocore = session
         self._session = boto3.session.Session(botocore_session=session)
         self._config = config

@@ -168,6 +168,8 @@ VAULT = {
     "VERIFY_EVERY_DAYS": env.int("VAULT_VERIFY_EVERY_DAYS", default=92),
     "CONNECT_TIMEOUT": env.float("VAULT_CONNECT_TIMEOUT", default=1.0),
     "READ_TIMEOUT": env.float("VAULT_READ_TIMEOUT", default=3.0),
+    # No limit for commands, which keep nobody waiting; `billing.gunicorn_conf` sets one for its workers.
+    "CALLS_AT_ONCE": env.int("VAULT_CALLS_AT_ONCE", default=0),
     "PURPOSES": env.list(
         "VAULT_PURPOSES", default=["settlement", "refund", "fraud-investigation", "dispute", "support", "migration"]
     ),
