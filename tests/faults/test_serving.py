@@ -24,7 +24,7 @@ __all__ = ["installation"]
 
 ORDERS = "/api/v1/orders/"
 CONTENT = {"name": "Milk jug", "amount": "24.90", "currency": "EUR"}
-UNAVAILABLE = (503, "vault_unavailable")
+UNAVAILABLE, DATABASE_AWAY = (503, "vault_unavailable"), (503, "database_unavailable")
 AWS = {
     "DJANGO_SETTINGS_MODULE": "tests.faults.settings_aws",
     "AWS_ACCESS_KEY_ID": "x",
@@ -228,33 +228,72 @@ def pids_of(server):
     return [server.process.pid, *map(int, children.stdout.split())]
 
 
-@needs_mysql
-def test_a_database_that_dies_and_comes_back_has_every_order_that_was_acknowledged(tmp_path, canary):
-    """A server of its own, killed as by a power cut, with an order on its way."""
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory):
+    """A database server that nobody else uses, and an installation on it."""
     with mariadb.serving(durable=True) as database:
-        installation = Installation(tmp_path, DATABASE_URL=database.url)
+        installation = Installation(tmp_path_factory.mktemp("own"), DATABASE_URL=database.url)
         subprocess.run([sys.executable, "-c", CREATE], env=installation.environment, check=True)
         installation.manage("migrate", "--verbosity=0")
         installation.manage("vault_provision")
-        token = make_account(installation, "shop", "orders.add_order")
-        body, headers = CONTENT | {"pan": canary("order")}, {"Idempotency-Key": "k"}
-        with serving(installation, 1) as [server]:
-            first = server.post(ORDERS, CONTENT | {"pan": canary("before")}, token=token)
-            assert first.status_code == 201
-            database.kill()
-            away = server.post(ORDERS, body, token=token, **headers)
-            assert (away.status_code, away.headers["Retry-After"]) == (503, "5")
+        yield database, installation
+
+
+@needs_mysql
+def test_a_database_that_dies_and_comes_back_has_every_order_that_was_acknowledged(own_server, canary):
+    """Killed as by a power cut, with an order on its way."""
+    database, installation = own_server
+    token, before = make_account(installation, "shop", "orders.add_order"), rows_of(installation)
+    body, headers = CONTENT | {"pan": canary("order")}, {"Idempotency-Key": "k"}
+    with serving(installation, 1) as [server]:
+        first = server.post(ORDERS, CONTENT | {"pan": canary("before")}, token=token)
+        assert first.status_code == 201
+        database.kill()
+        away = server.post(ORDERS, body, token=token, **headers)
+        assert (away.status_code, away.headers["Retry-After"]) == (503, "5")
+        assert server.get("/healthz").status_code == 200
+        assert server.get("/readyz").status_code == 503
+        database.start()
+        answers = [server.post(ORDERS, body, token=token, **headers) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [201, 201]
+        assert answers[0].json() == answers[1].json()
+        assert server.get("/readyz").status_code == 200
+        listed = server.get(ORDERS, token=token).json()["results"]
+    assert {order["id"] for order in listed} == {first.json()["id"], answers[0].json()["id"]}
+    assert rows_of(installation) == {name: number + 2 for name, number in before.items()}
+    installation.manage("vault_fsck")
+
+
+@needs_mysql
+def test_a_database_that_takes_connections_and_never_answers_is_503(own_server, canary, tmp_path, monkeypatch):
+    """Stopped in the middle of an order. Without a time-out its threads would hang for as long as the server does."""
+    database, installation = own_server
+    token, before = make_account(installation, "hanging", "orders.add_order"), rows_of(installation)
+    body, held = CONTENT | {"pan": canary("order")}, tmp_path / "hold"
+    held.touch()
+    monkeypatch.setitem(installation.environment, "DATABASE_READ_TIMEOUT", "2")
+    fault = f"hold:{held} before write of orders_order"
+    with serving(installation, 1, faults=[fault]) as [server], ThreadPoolExecutor(4) as pool:
+        requests = [pool.submit(timed, server.post, ORDERS, body, token=token)]
+        wait_for(held.with_name("hold.held").exists)
+        database.freeze()
+        try:
+            held.unlink()
+            # Those that find a connection, and those that make one, and wait for the first word.
+            requests += [pool.submit(timed, server.get, ORDERS, token=token) for _ in range(3)]
             assert server.get("/healthz").status_code == 200
+            answers = [request.result() for request in requests]
             assert server.get("/readyz").status_code == 503
-            database.start()
-            answers = [server.post(ORDERS, body, token=token, **headers) for _ in range(2)]
-            assert [answer.status_code for answer in answers] == [201, 201]
-            assert answers[0].json() == answers[1].json()
-            assert server.get("/readyz").status_code == 200
-            listed = server.get(ORDERS, token=token).json()["results"]
-        assert {order["id"] for order in listed} == {first.json()["id"], answers[0].json()["id"]}
-        assert rows_of(installation) == {"orders": 2, "cards": 2, "records": 2}
-        installation.manage("vault_fsck")
+        finally:
+            database.thaw()
+        tell(", ".join(f"{answer.status_code} in {took:.2f} s" for answer, took in answers))
+        assert [(answer.status_code, answer.json()["code"]) for answer, _ in answers] == [DATABASE_AWAY] * 4
+        assert {answer.headers["Retry-After"] for answer, _ in answers} == {"5"}
+        assert server.get(ORDERS, token=token).json()["results"] == []
+        assert server.post(ORDERS, body, token=token).status_code == 201
+        assert server.get("/readyz").status_code == 200
+    assert rows_of(installation) == {name: number + 1 for name, number in before.items()}
+    installation.manage("vault_fsck")
 
 
 CREATE = """
