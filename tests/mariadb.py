@@ -22,6 +22,9 @@ INSTALL = "sudo apt-get install -y mariadb-server"
 FLUSH = {False: "--innodb-flush-log-at-trx-commit=0", True: "--innodb-flush-log-at-trx-commit=1"}
 START_SECONDS = 30
 STOP_SECONDS = 30
+# A table is made ten times as fast where no disk has to confirm it.
+MEMORY = Path("/dev/shm")  # noqa: S108 - a new folder in it, which nobody else can enter
+ENOUGH_MEMORY = 4 * 1024**3
 # Debian keeps servers where a user's PATH does not look.
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 OPTIONS = [
@@ -38,7 +41,8 @@ class MariaDBError(Exception):
     """MariaDB is missing or did not start; the message says which, and what to do."""
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """The path of a program of MariaDB. Raises `MariaDBError` if it is not installed."""
     path = shutil.which(name, path=SEARCH_PATH)
     if path is None:
         raise MariaDBError(f"{name} was not found. Run this first: {INSTALL}")
@@ -53,7 +57,7 @@ class Server:
         self._folder = folder
         self._log = folder / "log"
         self._flush = FLUSH[durable]
-        self._mariadbd = _program("mariadbd")
+        self._mariadbd = program("mariadbd")
         # MariaDB refuses to run as root unless told so.
         self._user = ["--user=root"] if os.geteuid() == 0 else []
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,7 +68,7 @@ class Server:
 
     def prepare(self) -> None:
         """Make what a server has before its first start. Raises `MariaDBError`."""
-        command = [_program("mariadb-install-db"), "--no-defaults", f"--datadir={self._folder / 'data'}"]
+        command = [program("mariadb-install-db"), "--no-defaults", f"--datadir={self._folder / 'data'}"]
         # The folder is the lock: whoever can enter it is root without a password.
         command += ["--skip-test-db", "--auth-root-authentication-method=normal", *self._user]
         with self._log.open("ab") as output:
@@ -127,7 +131,7 @@ def serving(*, durable: bool = False) -> Iterator[Server]:
 
     Raises `MariaDBError` if MariaDB is not installed, or if it does not start; then its log is on stderr.
     """
-    folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
+    folder = Path(tempfile.mkdtemp(prefix="mariadb-", dir=None if durable else _memory()))
     server = None
     try:
         server = Server(folder, durable=durable)
@@ -141,6 +145,13 @@ def serving(*, durable: bool = False) -> Iterator[Server]:
         if server:
             server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _memory() -> Path | None:
+    """Where files are kept in memory; None if that is small, or somebody wants them elsewhere."""
+    if "TMPDIR" in os.environ or not MEMORY.is_dir():
+        return None
+    return MEMORY if shutil.disk_usage(MEMORY).free > ENOUGH_MEMORY else None
 
 
 @contextlib.contextmanager

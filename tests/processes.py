@@ -1,19 +1,26 @@
 """An installation of its own: a database, a vault, and the real processes that work with them."""
 
+import atexit
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.db import connections
 
-_SQL = ("DATABASE_URL", "AUDIT_DATABASE_URL")
+from tests.mariadb import program
+
+#: Alias by the variable that names its database.
+_SQL = {"DATABASE_URL": "default", "AUDIT_DATABASE_URL": "audit"}
 _numbers = itertools.count()
 
 
@@ -79,19 +86,61 @@ def kill_after(process, seconds):
 @contextmanager
 def installed(folder, **variables):
     """An installation with an empty, provisioned vault: on files, or on databases of its own on the private server."""
+    with _databases(folder, variables) as made:
+        for dump in _migrated().glob("*.sql"):
+            _fill(made.environment[dump.stem], dump)
+        for file in _migrated().glob("*.sqlite3"):
+            shutil.copy(file, folder)
+        made.manage("vault_provision")
+        yield made
+
+
+@cache
+def _migrated():
+    """A folder with migrated databases. To migrate takes longer than most tests with an installation of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="migrated-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with _databases(folder, {}) as made:
+        for variable, alias in _SQL.items():
+            made.manage("migrate", f"--database={alias}", "--verbosity=0")
+            if variable in made.environment:
+                url = made.environment[variable]
+                dump = [program("mariadb-dump"), *_access(url), _name_of(url)]
+                with (folder / f"{variable}.sql").open("wb") as file:
+                    subprocess.run(dump, stdout=file, check=True)
+    return folder
+
+
+@contextmanager
+def _databases(folder, variables):
+    """An installation whose databases are empty; those of a server are dropped at the end."""
     made = Installation(folder, **variables)
-    is_mysql = settings.DATABASES["default"]["ENGINE"].endswith("mysql")
-    names = [f"installation_{os.getpid()}_{next(_numbers)}" for _ in _SQL] if is_mysql else []
-    for name, variable in zip(names, _SQL, strict=False):
+    if not settings.DATABASES["default"]["ENGINE"].endswith("mysql"):
+        yield made
+        return
+    for variable in _SQL:
+        name = f"installation_{os.getpid()}_{next(_numbers)}"
         _sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-        server, socket = os.environ["DATABASE_URL"].split("?")
-        made.environment[variable] = f"{server.rpartition('/')[0]}/{name}?{socket}"
-    made.manage("migrate", "--verbosity=0")
-    made.manage("migrate", "--database=audit", "--verbosity=0")
-    made.manage("vault_provision")
-    yield made
-    for name in names:
-        _sql(f"DROP DATABASE {name}")
+        server, options = os.environ["DATABASE_URL"].split("?")
+        made.environment[variable] = f"{server.rpartition('/')[0]}/{name}?{options}"
+    try:
+        yield made
+    finally:
+        for variable in _SQL:
+            _sql(f"DROP DATABASE {_name_of(made.environment[variable])}")
+
+
+def _fill(url, dump):
+    with dump.open("rb") as file:
+        subprocess.run([program("mariadb"), *_access(url), _name_of(url)], stdin=file, check=True)
+
+
+def _access(url):
+    return ["--no-defaults", "--user=root", f"--socket={url.rpartition('unix_socket=')[2]}"]
+
+
+def _name_of(url):
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 @pytest.fixture
