@@ -88,6 +88,13 @@ def test_the_ends_lead_to_each_other_and_say_that_more_are_there_than_were_count
     assert list(links) == ["Newest", "Newer", "Older", "Oldest"]
 
 
+def test_the_way_back_leads_to_the_page_before(clerk, orders):
+    _, links, _ = page_of(clerk, page_of(clerk)[1]["Older"])
+    assert page_of(clerk, links["Newer"])[0] == ids(orders[:4])
+    _, links, _ = page_of(clerk, page_of(clerk, "?p=oldest")[1]["Newer"])
+    assert page_of(clerk, links["Older"])[0] == ids(orders[-4:])
+
+
 def test_an_order_placed_meanwhile_moves_none_to_another_page(clerk, orders, card):
     _, links, _ = page_of(clerk)
     make_orders(3, orders[0].customer, card)
