@@ -65,10 +65,10 @@ LOADED = DATA_DIR=$$(mktemp -d) LOAD=full .venv/bin/python -m tests.mariadb --du
 
 load: load-tokens load-orders load-import load-steady ## every load of docs/load.md, one after the other (hours)
 
-load-tokens: venv ## 64 threads and 4 processes that tokenize one card; 64 that read and write (LOAD_CARDS, LOAD_OPERATIONS)
+load-tokens: venv ## 64 threads and 4 processes that tokenize one card; 64 that read and write (8 minutes; LOAD_CARDS, LOAD_OPERATIONS)
 	@$(LOADED) tests/load/test_tokenizing.py
 
-load-orders: venv ## lists, searches and export of a million orders (LOAD_ORDERS)
+load-orders: venv ## lists, searches and export of a million orders (25 minutes; LOAD_ORDERS)
 	@$(LOADED) tests/load/test_orders.py
 
 load-import: venv ## an import of a million rows, killed once (LOAD_ROWS)

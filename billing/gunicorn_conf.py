@@ -32,6 +32,14 @@ def on_starting(server: Any) -> None:
     seal()
 
 
+def post_fork(server: Any, worker: Any) -> None:
+    """Set, for the application that a worker loads next, what is good for requests and not for commands."""
+    # An AWS that hangs leaves one thread for pages that do not need it. However the number of threads was given.
+    os.environ.setdefault("VAULT_CALLS_AT_ONCE", str(max(worker.cfg.threads - 1, 1)))
+    # Well below `timeout`, which is of no help here: a worker of threads says that it lives while all of them hang.
+    os.environ.setdefault("DATABASE_READ_TIMEOUT", "20")
+
+
 def post_worker_init(worker: Any) -> None:
     """Leave Ctrl-C to the master, which then stops its workers.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, cast
 
 from django.contrib import admin
@@ -19,15 +20,17 @@ from orders.cancellations import CancelMixin
 from orders.feed.admin import DeliveryAdmin, EndpointAdmin, EventAdmin
 from orders.feed.models import written_time
 from orders.histories import history_of
-from orders.models import Order, PaidWithCard, SavedCard
+from orders.models import PUBLIC_ID_PATTERN, Order, PaidWithCard, SavedCard
 from orders.querysets import OrderQuerySet, SavedCardQuerySet
-from vault.admin import CSVMixin, DatesMixin, RefusePANSearchMixin, ViewOnlyMixin
+from vault.admin import CSVMixin, LongListMixin, RefusePANSearchMixin, ViewOnlyMixin
 from vault.admin.histories import history_page
 from vault.redaction import redact
 
 __all__ = ["DeliveryAdmin", "EndpointAdmin", "EventAdmin", "OrderAdmin", "SavedCardAdmin"]
 
 
+_NUMBER: Final = re.compile(PUBLIC_ID_PATTERN)
+_ADDRESS: Final = re.compile(r"[^\s@\"']+@[^\s@\"']+")
 # What can be mended in an order.
 _TEXTS: Final = frozenset({"name", "description"})
 _QUOTES: Final = "\"'"
@@ -66,7 +69,7 @@ class CustomerSearchMixin(admin.ModelAdmin):  # type: ignore[type-arg,misc,unuse
 
 
 @admin.register(Order)
-class OrderAdmin(RefusePANSearchMixin, CustomerSearchMixin, CancelMixin, CSVMixin, DatesMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
+class OrderAdmin(RefusePANSearchMixin, CustomerSearchMixin, CancelMixin, CSVMixin, LongListMixin, admin.ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no parameters when it runs
     list_display = ("public_id", "name", "customer_email", "money", "masked_card", "status", "placed_at")
     list_filter = ("status", "card_brand", "currency", "placed_at")
     date_hierarchy = "placed_at"
@@ -108,6 +111,26 @@ class OrderAdmin(RefusePANSearchMixin, CustomerSearchMixin, CancelMixin, CSVMixi
         found = cast("OrderQuerySet", super().get_queryset(request)).with_card_state()
         # No join: MariaDB would begin with the customers, and sort all of their orders for a page.
         return found.prefetch_related("customer")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
+    ) -> tuple[QuerySet[Order], bool]:
+        """An order's number or a customer's address in full is looked for by its index, and in nothing else."""
+        if (found := self._found_by_index(search_term)) is not None:
+            return queryset.filter(found), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def is_found_by_index(self, search_term: str) -> bool:
+        return self._found_by_index(search_term) is not None
+
+    def _found_by_index(self, search_term: str) -> Q | None:
+        term = search_term.strip()
+        if _NUMBER.fullmatch(term.lower()):
+            return Q(public_id=term.lower())
+        customers = User.objects.filter(email__iexact=term) if _ADDRESS.fullmatch(term) else User.objects.none()
+        # The order of the index is that of the list for one customer alone.
+        one, *others = customers.values_list("pk", flat=True)[:2] or [None]
+        return Q(customer=one) if one is not None and not others else None
 
     @admin.display(description=_("customer"), ordering="customer__email")
     def customer_email(self, order: Order) -> str:

@@ -125,7 +125,7 @@ class Order(PaidWithCard, models.Model):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["customer", "-placed_at", "-id"], name="order_of_customer"),
             models.Index(fields=["-placed_at", "-id"], name="order_newest"),
-            models.Index(fields=["status", "-placed_at"], name="order_by_status"),
+            models.Index(fields=["status", "-placed_at", "-id"], name="order_of_status"),
             models.Index(fields=["card_last4"], name="order_by_last4"),
             models.Index(fields=["card"], name="order_by_card"),
         ]

@@ -87,7 +87,7 @@ class OrderQuerySet(CardQuerySet):
 
     def for_list(self) -> Self:
         """With what every list shows of an order. Brand and last four of the card are its own columns."""
-        # No join with customers: MariaDB would begin with them, and sort everybody's orders for a page.
+        # Of rows alone whose keys are known: see `first_by_key`. Customers are no part of any list.
         return self.select_related("repeat_of").with_card_state()
 
     def oldest_first(self) -> Self:
@@ -102,16 +102,27 @@ class OrderQuerySet(CardQuerySet):
         A page costs the same however far down it is.
         """
         if before is not None:
-            found = list(self._older_than(before).newest_first()[: size + 1])
-            return Page(found[:size], has_newer=True, has_older=len(found) > size)
+            found, has_more = self._older_than(before).newest_first().first_by_key(size)
+            return Page(found, has_newer=True, has_older=has_more)
         if after is not None:
-            found = list(self._newer_than(after).oldest_first()[: size + 1])
-            return Page(found[:size][::-1], has_newer=len(found) > size, has_older=True)
+            found, has_more = self._newer_than(after).oldest_first().first_by_key(size)
+            return Page(found[::-1], has_newer=has_more, has_older=True)
         if is_newest_first:
-            found = list(self.newest_first()[: size + 1])
-            return Page(found[:size], has_newer=False, has_older=len(found) > size)
-        found = list(self.oldest_first()[: size + 1])
-        return Page(found[:size][::-1], has_newer=len(found) > size, has_older=False)
+            found, has_more = self.newest_first().first_by_key(size)
+            return Page(found, has_newer=False, has_older=has_more)
+        found, has_more = self.oldest_first().first_by_key(size)
+        return Page(found[::-1], has_newer=has_more, has_older=False)
+
+    def first_by_key(self, size: int) -> tuple[list[Order], bool]:
+        """The first `size` rows, and whether there are more: their keys are looked for, and then what they are.
+
+        An index has the keys in the order of the list, and all that a list without a search asks of them. Asked for
+        whole rows, a database may find it cheaper to read the table and sort it, the more so if it has to join others.
+        """
+        keys = list(self.values_list("pk", flat=True)[: size + 1])
+        rows: dict[int, Order] = self.order_by().in_bulk(keys[:size])
+        # One that was changed in between may not pass a filter any more.
+        return [rows[key] for key in keys[:size] if key in rows], len(keys) > size
 
     # The first condition alone bounds the index range; an OR at the top would make the database read all of it.
     def _older_than(self, order: Order) -> Self:

@@ -108,6 +108,16 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def freeze(self) -> None:
+        """Stop it as it is: the kernel takes its connections, and nothing is answered until `thaw`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """Stop with SIGKILL, as a machine does that loses its power."""
         if self._process is not None:

@@ -89,6 +89,7 @@ def installed(folder, **variables):
     with _databases(folder, variables) as made:
         for dump in _migrated().glob("*.sql"):
             _fill(made.environment[dump.stem], dump)
+        Path(folder).mkdir(parents=True, exist_ok=True)
         for file in _migrated().glob("*.sqlite3"):
             shutil.copy(file, folder)
         made.manage("vault_provision")

@@ -1,15 +1,18 @@
 """The pages of staff in a real Chromium: at both widths, in light and dark, without a complaint of axe-core."""
 
 import pytest
+from django.contrib.admin import site
 from django.db import connections
 from knox.models import AuthToken
 
 from billing.models import APIAccount
 from orders import services as orders
+from orders.models import Order
 from tests.browsers import DESKTOP, PHONE, check_page, shoot
 from tests.factories import make_card, make_order, make_user
 from tests.vault.admin.visitors import change_page
 from vault import reveals
+from vault.admin import longlists
 from vault.purposes import Purpose
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -69,6 +72,24 @@ def test_orders_are_chosen_and_cancelled(page, complaints):
     page.get_by_role("button", name="Cancel these orders").click()
     page.get_by_text("2 orders were cancelled.").wait_for()
     look(page, "cancelled")
+    assert complaints == []
+
+
+def test_the_pages_of_a_long_list_are_turned(page, complaints, monkeypatch):
+    monkeypatch.setattr(longlists, "COUNTED", 2)
+    monkeypatch.setattr(longlists, "STRETCH", 2)
+    monkeypatch.setattr(site.get_model_admin(Order), "list_per_page", 2)
+    page.goto("/admin/orders/order/")
+    page.get_by_text("More than 2 orders").wait_for()
+    look(page, "orders-long")
+    page.get_by_role("link", name="Older", exact=True).click()
+    page.get_by_role("link", name=page.order.public_id).wait_for()
+    look(page, "orders-long-older")
+    page.goto("/admin/orders/order/?q=jug")
+    page.get_by_text("2 orders were looked through").wait_for()
+    look(page, "orders-long-search")
+    page.get_by_role("link", name="Older", exact=True).click()
+    page.get_by_role("link", name=page.order.public_id).wait_for()
     assert complaints == []
 
 

@@ -5,15 +5,21 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
+import botocore.session
 import pytest
+from botocore.loaders import create_loader
 from moto import mock_aws
 
 from vault.audit import ledger
 from vault.backend import Vault, _vaults, current_vault
 from vault.conf import VaultConfig
 from vault.provisioning import Provisioner
+
+# Each test has a session of its own; the models of the services, megabytes of JSON, are read once for all.
+botocore.session.create_loader = cache(create_loader)
 
 SETTINGS = {
     "REGION": "eu-central-1",
@@ -84,5 +90,6 @@ def any_vault(request, settings, vault_settings, monkeypatch) -> Iterator[Vault]
         monkeypatch.setitem(os.environ, name, "testing")
     with mock_aws():
         settings.VAULT = SETTINGS | {"BACKEND": "aws"}
-        provision(current_vault())
+        # Not with the clients that the test uses: what listens to a session hears those that are built after it.
+        provision(Vault(current_vault().config))
         yield current_vault()

@@ -1,10 +1,9 @@
-"""The clients that talk to AWS, what they may send, and what their errors mean."""
+"""The clients that talk to AWS, and what their errors mean."""
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,9 +18,9 @@ from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError as NoConnection, HTTPClientError, SSLError
 
 from vault import embedded
-from vault.exceptions import PlaintextRefused, RecordTampered, Tampering, VaultError, VaultSealed, VaultUnavailable
-from vault.pan import MIN_DIGITS
-from vault.redaction import contains_pan
+from vault.exceptions import RecordTampered, Tampering, VaultError, VaultSealed, VaultUnavailable
+from vault.gate import Gate
+from vault.guard import refuse_plaintext
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,10 +30,14 @@ logger = logging.getLogger(__name__)
 
 
 class AWSSession:
-    """Makes clients of one region. Build it after fork, once per process; clients may be shared between threads.
+    """The clients of one region. Build it after fork, once per process; clients may be shared between threads.
+
+    Whoever asks for one gets the same: a connection that one of them opened serves all, and a client takes longer to
+    build than most calls to answer.
 
     :param embedded_dir: answer from the SQLite engine in this folder instead of AWS
     :param decrypt_key: the KMS key that a Decrypt names when its caller names none, as AWS's item encryptor does
+    :param gate: how many calls may be on their way at once, of all clients of this session together
     """
 
     def __init__(
@@ -46,31 +49,51 @@ class AWSSession:
         profile: str = "",
         endpoint_url: str = "",
         embedded_dir: Path | None = None,
+        gate: Gate | None = None,
     ) -> None:
         session = botocore.session.Session(profile=profile or None)
         session.set_config_variable("region", region)
         if embedded_dir is not None:
             session.set_credentials("embedded", "embedded")
             embedded.install(session, embedded_dir)
-        session.register("before-call", _refuse_plaintext)
+        session.register("before-call", refuse_plaintext)
         session.register("before-parameter-build.kms.Decrypt", _KeyIdOnDecrypt(decrypt_key))
+        events = session.get_component("event_emitter")
         # Before boto's own rules, which give up at once.
-        session.get_component("event_emitter").register_first("needs-retry", _RenewCredentials(session))
+        events.register_first("needs-retry", _RenewCredentials(session))
+        if gate is not None:
+            # Last: what another handler stops or answers takes no place.
+            events.register_last("before-call", gate.enter)
+            # First: what another handler raises does not keep one.
+            events.register_first("after-call", gate.leave)
+            events.register_first("after-call-error", gate.leave)
         self.botocore = session
         self._session = boto3.session.Session(botocore_session=session)
         self._config = config
         self._endpoint_url = endpoint_url or None
+        # boto3 builds one client at a time.
+        self._lock = threading.Lock()
+        self._dynamodb: DynamoDBClient | None = None
+        self._kms: dict[str, KMSClient] = {}
 
     def dynamodb(self) -> DynamoDBClient:
-        return self._session.client("dynamodb", config=self._config, endpoint_url=self._endpoint_url)
+        with self._lock:
+            if self._dynamodb is None:
+                self._dynamodb = self._session.client("dynamodb", config=self._config, endpoint_url=self._endpoint_url)
+            return self._dynamodb
 
     def kms(self, *, decrypt_key: str = "") -> KMSClient:
         """A client; with `decrypt_key` a Decrypt that names no key names that one."""
-        client = self._session.client("kms", config=self._config, endpoint_url=self._endpoint_url)
-        if decrypt_key:
-            # Before the session's own, which then finds that a key is named.
-            client.meta.events.register_first("before-parameter-build.kms.Decrypt", _KeyIdOnDecrypt(decrypt_key))
-        return client
+        with self._lock:
+            if decrypt_key not in self._kms:
+                client = self._session.client("kms", config=self._config, endpoint_url=self._endpoint_url)
+                if decrypt_key:
+                    # Before the session's own, which then finds that a key is named.
+                    client.meta.events.register_first(
+                        "before-parameter-build.kms.Decrypt", _KeyIdOnDecrypt(decrypt_key)
+                    )
+                self._kms[decrypt_key] = client
+            return self._kms[decrypt_key]
 
     def key_arn(self, name: str) -> str:
         """The ARN of the KMS key that a name stands for now; raises `VaultSealed` or `VaultUnavailable`."""
@@ -157,106 +180,6 @@ class _RenewCredentials:
             return None
         # At once: what is sent again is signed anew.
         return 0
-
-
-# --- The guard on the wire ------------------------------------------------------------------------------------------
-
-# Attributes of the two kinds of sealed item and of the wrapped fingerprint key. Kept here as literals on purpose:
-# the guard must not follow a mistake in the module that it guards.
-_CARD: Final = frozenset(
-    {"token", "schema_version", "created_at", "item_version", "fingerprint", "payload"}
-    | {"*amzn-ddb-map-sig*", "*amzn-ddb-map-desc*"}
-)
-_FINGERPRINT: Final = _CARD - {"item_version", "fingerprint"}
-_WRAPPED_KEY: Final = frozenset({"token", "schema_version", "created_at", "wrapped_key"})
-_AUDIT_SEAL: Final = frozenset({"token", "schema_version", "created_at", "seal", "mac"})
-
-_AES_BLOCK: Final = 16
-_READS: Final = frozenset(
-    {
-        "GetItem",
-        "BatchGetItem",
-        "Scan",
-        "DescribeTable",
-        "DescribeContinuousBackups",
-        "ListTables",
-        "ListTagsOfResource",
-    }
-)
-_TABLE_CHANGES: Final = frozenset({"CreateTable", "UpdateTable", "UpdateContinuousBackups", "TagResource"})
-
-
-def _puts(operation: str, body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The items that a request would write. Raises `PlaintextRefused` for a way of writing that is not known."""
-    if operation == "PutItem":
-        yield body["Item"]
-    elif operation == "TransactWriteItems":
-        for action in body["TransactItems"]:
-            if action.keys() - {"Put", "Delete", "ConditionCheck"}:
-                raise PlaintextRefused
-            if "Put" in action:
-                yield action["Put"]["Item"]
-    elif operation == "BatchWriteItem":
-        for requests in body["RequestItems"].values():
-            yield from (request["PutRequest"]["Item"] for request in requests if "PutRequest" in request)
-    elif operation != "DeleteItem" and operation not in _READS | _TABLE_CHANGES:
-        raise PlaintextRefused
-
-
-def _is_sealed(item: Mapping[str, Any]) -> bool:
-    if item.keys() == _WRAPPED_KEY:
-        return bool(item["wrapped_key"].keys() == {"B"})
-    if item.keys() == _AUDIT_SEAL:
-        return bool(item["seal"].keys() == item["mac"].keys() == {"B"})
-    return item.keys() in (_CARD, _FINGERPRINT) and item["payload"].keys() == {"B"} and _is_ciphertext(item["payload"])
-
-
-def _is_ciphertext(payload: Mapping[str, str]) -> bool:
-    """True for what AES-CBC gives: whole blocks behind the block of the initialization vector."""
-    size = len(base64.b64decode(payload["B"]))
-    return size > _AES_BLOCK and size % _AES_BLOCK == 0
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every name and text in a request that is long enough for a card number, however deep."""
-    if isinstance(value, str):
-        if len(value) >= MIN_DIGITS:
-            yield value
-    elif isinstance(value, dict):
-        for pair in value.items():
-            yield from _texts(list(pair))
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
-
-
-def _decoded(text: str) -> str:
-    """What is readable behind base64: empty for ciphertext, which has a digit in 26 bytes and not a dozen together."""
-    try:
-        content = base64.b64decode(text, validate=True)
-    except ValueError:
-        return ""
-    digits = len(content) - len(content.translate(None, b"0123456789"))
-    return content.decode("ascii", errors="replace") if digits >= MIN_DIGITS else ""
-
-
-def _refuse_plaintext(**event: Any) -> None:
-    """Stop a request that is about to carry a readable card, whoever built it.
-
-    The AWS client's own EncryptedClient passes transactions and PartiQL through in plaintext; so would any code that
-    forgot to seal. This looks at the bytes that would be sent, after every layer above has had its say.
-    """
-    model = event["model"]
-    try:
-        body = json.loads(event["params"].get("body") or b"{}")
-    except (TypeError, ValueError):
-        # Neither DynamoDB nor KMS is spoken to in anything but JSON; what cannot be read cannot be let through.
-        raise PlaintextRefused from None
-    # Text by text and not the body at once: half the time, and nothing is mistaken for one number across two values.
-    if any(contains_pan(each) or contains_pan(_decoded(each)) for each in _texts(body)):
-        raise PlaintextRefused
-    if model.service_model.service_name == "dynamodb" and not all(map(_is_sealed, _puts(model.name, body))):
-        raise PlaintextRefused
 
 
 # --- What errors mean ----------------------------------------------------------------------------------------------

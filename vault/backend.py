@@ -14,6 +14,7 @@ from vault.certificates import Notary
 from vault.conf import Backend, Materials, VaultConfig, vault_config
 from vault.fingerprint_secrets import FingerprintKeys
 from vault.fingerprints import FingerprintKey
+from vault.gate import Gate, Turn
 from vault.keylist import key_ring
 from vault.keyring import CardKey, KeyRing
 from vault.materials import CardMaterials, KeyMaterials, ReusedDataKey, fingerprint_materials, kms_per_item
@@ -30,7 +31,9 @@ class Vault:
 
     def __init__(self, config: VaultConfig) -> None:
         self.config = config
-        self._lock = threading.RLock()
+        # The embedded engine waits for a disk alone, and a laptop's may well be slower than AWS when it answers.
+        self._gate = Gate(0 if config.BACKEND is Backend.EMBEDDED else config.CALLS_AT_ONCE)
+        self._lock = Turn(self._gate)
         self._store: CardStore | None = None
         self._ring: KeyRing | None = None
         self._read_at = 0.0
@@ -45,6 +48,7 @@ class Vault:
             profile=config.PROFILE,
             endpoint_url=config.ENDPOINT_URL,
             embedded_dir=config.EMBEDDED_DIR if config.BACKEND is Backend.EMBEDDED else None,
+            gate=self._gate,
             config=client_config(
                 connect_timeout=config.CONNECT_TIMEOUT,
                 read_timeout=config.READ_TIMEOUT,
@@ -155,6 +159,7 @@ class Vault:
                 max_age=config.DATA_KEY_MAX_AGE,
                 max_items=config.DATA_KEY_MAX_ITEMS,
                 unwrapping=lambda: audited(DATA_KEY),
+                lock=Turn(self._gate),
             ),
         )
 

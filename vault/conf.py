@@ -41,6 +41,9 @@ class VaultConfig:
     known, for RETENTION_AFTER_USE months after it was last used. A card that nothing refers to may be that of an order
     which is being placed, until it is ORPHAN_GRACE old.
 
+    CALLS_AT_ONCE is how many calls of AWS a process has on their way at most, 0 for no limit: in a server one less than
+    it has threads, so that an AWS that hangs leaves it one; see `vault.gate`.
+
     A purpose may be named by everybody with the right, unless PURPOSE_RULES says something of it; see `PurposeRule`.
     The budgets are cards per actor and hour; GROUP_BUDGETS has other ones for reading, by the name of a group.
     API_LIMITS are requests per account and minute, for a batch rows, by the name of the limit; see `vault.api.limits`.
@@ -75,6 +78,7 @@ class VaultConfig:
     READ_TIMEOUT: float = 3.0
     MAX_ATTEMPTS: int = 4
     MAX_CONNECTIONS: int = 32
+    CALLS_AT_ONCE: int = 0
     PURPOSES: tuple[str, ...] = ()
     PURPOSE_RULES: tuple[PurposeRule, ...] = ()
     READ_BUDGET: int = 60
@@ -224,6 +228,7 @@ _CONVERTERS: Final[dict[str, Any]] = {
     "READ_TIMEOUT": float,
     "MAX_ATTEMPTS": int,
     "MAX_CONNECTIONS": int,
+    "CALLS_AT_ONCE": int,
     "PURPOSES": _purposes,
     "PURPOSE_RULES": _rules,
     "READ_BUDGET": int,
@@ -236,13 +241,16 @@ _CONVERTERS: Final[dict[str, Any]] = {
     "ALARM_EMAILS": _texts,
 }
 
+_MAY_BE_ZERO: Final = frozenset({"CALLS_AT_ONCE"})
+
 
 def _converted(name: str, value: Any) -> Any:
     try:
         converted = _CONVERTERS.get(name, str)(value)
     except (AttributeError, TypeError, ValueError):
         raise ImproperlyConfigured(f"settings.VAULT[{name!r}] has an impossible value.") from None
-    if isinstance(converted, int | float) and not isinstance(converted, bool) and converted <= 0:
+    is_number = isinstance(converted, int | float) and not isinstance(converted, bool)
+    if is_number and (converted < 0 or (converted == 0 and name not in _MAY_BE_ZERO)):
         raise ImproperlyConfigured(f"settings.VAULT[{name!r}] must be above zero.")
     return converted
 

@@ -86,6 +86,7 @@ class ReusedDataKey(CryptographicMaterialsProvider):  # type: ignore[misc]
     token does not rest on the key here: the token is signed with the item.
 
     :param unwrapping: entered around each Decrypt, which is not asked for if entering it raises
+    :param lock: held over each call of KMS; what entering it raises comes as it is
     :param clock: monotonic seconds
     """
 
@@ -98,6 +99,7 @@ class ReusedDataKey(CryptographicMaterialsProvider):  # type: ignore[misc]
         max_age: float,
         max_items: int,
         unwrapping: Callable[[], AbstractContextManager[object]] = nullcontext,
+        lock: AbstractContextManager[object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kms = kms
@@ -107,7 +109,7 @@ class ReusedDataKey(CryptographicMaterialsProvider):  # type: ignore[misc]
         self._max_items = max_items
         self._unwrapping = unwrapping
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
         self._sealing: _DataKey | None = None
         self._opening: OrderedDict[str, _DataKey] = OrderedDict()
 

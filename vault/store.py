@@ -83,11 +83,13 @@ class OpenedCard:
 class Rewrite:
     """A card sealed anew and not yet written: what it replaces, and what it will be.
 
+    :param ring: the keys that it was sealed under
     :param added: fingerprint items that the card does not have yet
     :param removed: fingerprints by which it is not found any more
     """
 
     token: Token
+    ring: KeyRing
     before: ItemState
     after: ItemState
     item: Item
@@ -279,6 +281,7 @@ class CardStore:
             added = [self._sealer.seal_fingerprint(record, name) for name in record.fingerprints if name not in there]
         return Rewrite(
             token=token,
+            ring=self._ring,
             before=opened.state,
             after=ItemState.of(sealed),
             item=sealed,
@@ -292,7 +295,13 @@ class CardStore:
         )
 
     def commit(self, rewrite: Rewrite) -> bool:
-        """Write a card that was sealed anew. False, and nothing is written, if its item is not the one of before."""
+        """Write a card that was sealed anew.
+
+        False, and nothing is written, if its item is not the one of before, or the keys are not those it was sealed
+        under: by then the alias that KMS was asked for may be another key's.
+        """
+        if rewrite.ring != self._ring or not self._are_keys_current():
+            return False
         put: Any = {
             "Put": {
                 "TableName": self._table,

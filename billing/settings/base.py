@@ -1,11 +1,14 @@
 """What every place shares. Whatever protects card data is on here already; production only tightens."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from billing.settings import logging
+
+TIMEOUT_REFUSED: Final = "DATABASE_READ_TIMEOUT is a number of seconds, or 0 for no limit."
 
 env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -105,6 +108,13 @@ else:
 DATABASE_ROUTERS = ["vault.routers.AuditRouter"]
 
 
+# How many seconds an answer of the orders' database may take; 0 is as long as it takes. `billing.gunicorn_conf` sets it
+# for its workers. Commands wait: a migration of a large table may take an hour, and half of one is worse.
+_answer_seconds = env.int("DATABASE_READ_TIMEOUT", default=0)
+if _answer_seconds < 0:
+    raise ImproperlyConfigured(TIMEOUT_REFUSED)
+
+
 def _with_options(database: dict[str, Any], *, seconds: int) -> dict[str, Any]:
     """The same database with what makes it safe; `seconds` is how long a writer waits for SQLite or for an answer."""
     if database["ENGINE"] == "django.db.backends.sqlite3":
@@ -129,6 +139,10 @@ def _with_options(database: dict[str, Any], *, seconds: int) -> dict[str, Any]:
 DATABASES["default"] = _with_options(DATABASES["default"], seconds=20)
 # Card operations wait for the audit log, so it has to answer or fail soon.
 DATABASES["audit"] = _with_options(DATABASES["audit"], seconds=5)
+if _answer_seconds and DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
+    DATABASES["default"]["OPTIONS"] |= {"read_timeout": _answer_seconds, "write_timeout": _answer_seconds}
+    # A lock is given up by the server, and before that: then it is known that nothing was written.
+    DATABASES["default"]["OPTIONS"]["init_command"] += f", innodb_lock_wait_timeout={max(_answer_seconds // 2, 1)}"
 if DATABASES["audit"]["ENGINE"] == "django.db.backends.mysql":
     DATABASES["audit"]["OPTIONS"] |= {"read_timeout": 5, "write_timeout": 5}
 # Rate limits and used codes hold in all processes and after a restart; too many entries make room by deleting others.
@@ -168,6 +182,8 @@ VAULT = {
     "VERIFY_EVERY_DAYS": env.int("VAULT_VERIFY_EVERY_DAYS", default=92),
     "CONNECT_TIMEOUT": env.float("VAULT_CONNECT_TIMEOUT", default=1.0),
     "READ_TIMEOUT": env.float("VAULT_READ_TIMEOUT", default=3.0),
+    # No limit for commands, which keep nobody waiting; `billing.gunicorn_conf` sets one for its workers.
+    "CALLS_AT_ONCE": env.int("VAULT_CALLS_AT_ONCE", default=0),
     "PURPOSES": env.list(
         "VAULT_PURPOSES", default=["settlement", "refund", "fraud-investigation", "dispute", "support", "migration"]
     ),

@@ -27,6 +27,13 @@ _one_at_a_time = threading.Lock()
 @contextmanager
 def serving_moto(folder: Path) -> Iterator[dict[str, str]]:
     """The settings of a vault whose AWS is a moto in a process of its own, for as long as the context lasts."""
+    with running_moto(folder) as (settings, _):
+        yield settings
+
+
+@contextmanager
+def running_moto(folder: Path) -> Iterator[tuple[dict[str, str], subprocess.Popen[bytes]]]:
+    """The same, and the process, for those who want to stop it."""
     with (folder / "moto.log").open("wb") as log:
         command = [sys.executable, "-W", "ignore", "-m", "tests.accounting.mototable", str(folder)]
         process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -36,7 +43,7 @@ def serving_moto(folder: Path) -> Iterator[dict[str, str]]:
             is_coming = process.poll() is None and time.monotonic() < deadline
             assert is_coming, (folder / "moto.log").read_text()[-2000:]
             time.sleep(0.05)
-        yield {"VAULT_ENDPOINT_URL": f"http://127.0.0.1:{port.read_text()}"}
+        yield {"VAULT_ENDPOINT_URL": f"http://127.0.0.1:{port.read_text()}"}, process
     finally:
         process.kill()
         process.wait()
@@ -75,10 +82,15 @@ class Handler(BaseHTTPRequestHandler):
         """A line for each request would be all that is ever looked at."""
 
 
+class Server(ThreadingHTTPServer):
+    # As many connections wait as the kernel lets: one that is turned away would not hang when this process is stopped.
+    request_queue_size = 128
+
+
 def serve(folder: Path) -> None:
     """Answer until killed."""
     with mock_aws():
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = Server(("127.0.0.1", 0), Handler)
         draft = folder / "port.new"
         draft.write_text(str(server.server_port))
         draft.rename(folder / "port")

@@ -22,7 +22,7 @@ from vault import services
 from vault.audit import audited
 from vault.audit.chain import OPENING
 from vault.audit.ledger import current_ledger
-from vault.aws import _refuse_plaintext
+from vault.guard import refuse_plaintext
 from vault.models import AuditEvent, Card
 from vault.pan import PAN
 
@@ -270,7 +270,7 @@ def test_a_card_in_a_table_is_found(label):
 
 
 def test_a_card_in_dynamodb_is_found(vault):
-    vault.session.botocore.unregister("before-call", _refuse_plaintext)
+    vault.session.botocore.unregister("before-call", refuse_plaintext)
     item = {"token": {"S": "planted"}, "note": {"S": digits_of(SEED, 3)}}
     vault.session.dynamodb().put_item(TableName=vault.config.TABLE, Item=item)
     assert len(found_by_search(3)) == 1

@@ -1,8 +1,10 @@
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 
 from orders.models import Order, SavedCard
 from tests.factories import make_card, make_order, make_orders, make_saved_card, make_user
+from vault.admin import longlists
 
 pytestmark = pytest.mark.django_db
 ORDERS, SAVED = "/admin/orders/order/", "/admin/orders/savedcard/"
@@ -50,6 +52,29 @@ def test_an_order_is_found_by(clerk, order, canary, field):
 def test_each_word_of_a_search_is_somewhere_in_an_order(clerk, order, canary, query, is_found):
     make_order(make_user("bob"), make_card(canary("other")), name="Grinder")
     assert (order.public_id in clerk.get(ORDERS, {"q": query}).text) is is_found
+
+
+@pytest.mark.parametrize("by", ["number", "address"])
+def test_a_number_or_an_address_in_full_is_found_by_index_however_old_the_order_is(
+    clerk, order, canary, monkeypatch, by
+):
+    for name in ("COUNTED", "STRETCH"):
+        monkeypatch.setattr(longlists, name, 3)
+    make_orders(9, make_user("bob"), make_card(canary("other")))
+    Order.objects.filter(pk=order.pk).update(placed_at="2020-05-05 12:00Z")
+    page = clerk.get(ORDERS, {"q": {"number": f" {order.public_id.upper()} ", "address": "Ada@example.com"}[by]}).text
+    assert order.public_id in page
+    assert "1 result " in page
+    # It is not there for a part of either: that is looked for in a stretch of the newest.
+    assert order.public_id not in clerk.get(ORDERS, {"q": "Ada@example"}).text
+
+
+def test_an_address_of_two_customers_finds_the_orders_of_both(clerk, order):
+    twin = make_order(make_user("twin"), order.card)
+    User.objects.filter(username="twin").update(email="ADA@example.com")
+    page = clerk.get(ORDERS, {"q": "ada@example.com"}).text
+    assert order.public_id in page
+    assert twin.public_id in page
 
 
 def test_saved_cards_are_found_by_customer_and_last_four(clerk, order):

@@ -1,4 +1,5 @@
 import pytest
+from django.db import connection
 
 from orders.models import Order
 from tests.factories import make_card, make_order, make_orders, make_user
@@ -41,6 +42,18 @@ def test_orders_of_the_same_moment_are_told_apart(orders):
         seen += ids(page.orders)
         page = Order.objects.all().page(size=2, before=page.orders[-1])
     assert sorted(seen) == sorted(ids(orders))
+
+
+def test_an_order_that_changes_while_a_page_is_read_is_left_out_and_the_page_still_has_a_next(orders):
+    def cancel(execute, sql, *rest):
+        if " IN (" in sql:
+            # Rows are asked for: their keys are known.
+            Order.objects.filter(pk=orders[0].pk).update(status="cancelled")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(cancel):
+        page = Order.objects.matching(status="placed").page(size=3)
+    assert (ids(page.orders), page.has_older) == (ids(orders[1:3]), True)
 
 
 def test_everybody_sees_their_own_and_the_right_shows_all(canary):

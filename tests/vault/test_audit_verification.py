@@ -14,8 +14,8 @@ from vault.audit.chain import EDITED, MISSING, REPEATED, TRUNK, UNKNOWN_CHAIN, U
 from vault.audit.events import exported
 from vault.audit.seals import Seal
 from vault.audit.verification import in_order_of_chains, seal, verify
-from vault.aws import _refuse_plaintext
 from vault.exceptions import AuditUnavailable, RecordTampered, VaultSealed
+from vault.guard import refuse_plaintext
 from vault.models import AuditEvent
 
 pytestmark = pytest.mark.django_db
@@ -270,7 +270,7 @@ def test_an_item_that_is_no_seal_is_refused(sealed, vault, left):
 def _write_raw(vault, item):
     """Past the guard on the wire, as somebody with the rights on the table does."""
     raw = vault.session.dynamodb()
-    raw.meta.events.unregister("before-call", _refuse_plaintext)
+    raw.meta.events.unregister("before-call", refuse_plaintext)
     raw.put_item(TableName=vault.config.TABLE, Item=item)
 
 

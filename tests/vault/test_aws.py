@@ -1,6 +1,9 @@
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
@@ -10,8 +13,10 @@ from botocore.exceptions import (
     SSLError,
 )
 
+from tests.wire import Fault
 from vault.aws import AWSSession, aws_boundary, classify, client_config
 from vault.exceptions import PlaintextRefused, RecordTampered, TokenNotFound, VaultSealed, VaultUnavailable
+from vault.gate import Gate
 
 URL = "https://kms.example"
 
@@ -65,6 +70,16 @@ def test_waiting_is_short_and_bounded():
     assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (1, 3, 4)
 
 
+def test_threads_that_ask_for_a_client_get_one_and_the_same(monkeypatch):
+    session = aws_session(monkeypatch)
+    with ThreadPoolExecutor(8) as threads:
+        asked = list(
+            threads.map(lambda _: (session.dynamodb(), session.kms(), session.kms(decrypt_key="k")), range(32))
+        )
+    assert len(set(asked)) == 1
+    assert len(set(asked[0])) == 3
+
+
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL_DYNAMODB"])
 def test_no_variable_of_the_environment_sends_cards_elsewhere(monkeypatch, name):
     monkeypatch.setenv(name, "http://127.0.0.1:4566")
@@ -88,6 +103,54 @@ def aws_session(monkeypatch, **options):
         monkeypatch.setenv(name, "testing")
     config = client_config(connect_timeout=1, read_timeout=1, max_attempts=1, max_connections=1)
     return AWSSession(region="eu-central-1", decrypt_key="", config=config, **options)
+
+
+ROLE = """
+<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <AssumeRoleWithWebIdentityResult><Credentials>
+    <AccessKeyId>KEYOFTHEROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
+    <Expiration>2999-01-01T00:00:00Z</Expiration>
+  </Credentials></AssumeRoleWithWebIdentityResult>
+</AssumeRoleWithWebIdentityResponse>
+"""
+
+
+@pytest.fixture
+def identity(monkeypatch, tmp_path):
+    """A role as a pod of Kubernetes has it."""
+    token = tmp_path / "token"
+    token.write_text("header.payload.signature")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/shop")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))
+
+
+@pytest.mark.parametrize("gate", [None, Gate(1)], ids=["unlimited", "one-call"])
+def test_a_role_is_assumed_by_a_token(identity, gate):
+    """Credentials come from STS through the same session, past the guard, and within the call that needs them."""
+    config = client_config(connect_timeout=1, read_timeout=1, max_attempts=1, max_connections=1)
+    session = AWSSession(region="eu-central-1", decrypt_key="", config=config, gate=gate)
+    signed = []
+
+    def answer_sts(request, **_):
+        return AWSResponse(request.url, 200, {}, SimpleNamespace(stream=lambda *_, **__: [ROLE.encode()]))
+
+    def answer_kms(request, **_):
+        signed.append(request.headers["Authorization"])
+        return Fault("NotFoundException", 400, 1).answer(request)
+
+    session.botocore.register("before-send.sts", answer_sts)
+    session.botocore.register("before-send.kms", answer_kms)
+    with pytest.raises(VaultSealed):
+        session.require_key("alias/x")
+    assert b"Credential=KEYOFTHEROLE/" in signed[0]
+
+
+def test_a_form_that_carries_a_card_number_is_stopped_as_well(monkeypatch, canary):
+    sts = aws_session(monkeypatch).botocore.create_client("sts")
+    with pytest.raises(PlaintextRefused):
+        sts.assume_role(RoleArn="arn:aws:iam::123456789012:role/shop", RoleSessionName=canary("session name"))
 
 
 # --- The guard on the wire: nothing that is not sealed leaves, whoever builds the request -------------------------

@@ -23,6 +23,9 @@ def test_settings_are_typed():
         pytest.param({"MATERIALS": "none"}, id="unknown-materials"),
         pytest.param({"READ_TIMEOUT": 0}, id="no-time"),
         pytest.param({"READ_TIMEOUT": "soon"}, id="no-number"),
+        pytest.param({"CALLS_AT_ONCE": -1}, id="fewer-calls-than-none"),
+        pytest.param({"CALLS_AT_ONCE": "many"}, id="no-number-of-calls"),
+        pytest.param({"CALLS_AT_ONCE": ""}, id="no-calls"),
         pytest.param({"CARD_KEY": GOOD["FINGERPRINT_KEY"]}, id="one-key-for-both"),
         pytest.param({"CARD_KEY": "arn:aws:kms:us-east-1:1:key/k"}, id="key-of-another-region"),
         pytest.param({"BACKEND": "embedded", "EMBEDDED_ALLOWED": False}, id="embedded-in-production"),
@@ -31,6 +34,11 @@ def test_settings_are_typed():
 def test_what_cannot_work_is_refused(change):
     with pytest.raises(ImproperlyConfigured):
         VaultConfig.from_settings(GOOD | change)
+
+
+def test_calls_at_once_may_be_without_a_limit():
+    assert VaultConfig.from_settings(GOOD | {"CALLS_AT_ONCE": "0"}).CALLS_AT_ONCE == 0
+    assert VaultConfig.from_settings(GOOD | {"CALLS_AT_ONCE": "3"}).CALLS_AT_ONCE == 3
 
 
 def test_per_item_keys_are_the_default():

@@ -1,8 +1,13 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from dynamodb_encryption_sdk.structures import EncryptionContext
 
 from tests.cards import NUMBERS
-from vault.exceptions import RecordTampered, VaultSealed
+from vault.aws import AWSSession, client_config
+from vault.exceptions import RecordTampered, VaultSealed, VaultUnavailable
+from vault.gate import PATIENCE, Gate, Turn
 from vault.materials import ReusedDataKey
 from vault.pan import PAN
 
@@ -70,6 +75,38 @@ def test_keys_that_were_opened_are_not_kept_without_end(reused, monkeypatch):
         reused._sealing = None
         open_(reused, seal(reused))
     assert len(reused._opening) == 2
+
+
+def test_nobody_waits_for_the_next_key_of_somebody_whom_kms_holds_up(vault, clock):
+    """A key is asked for under a lock, and those who wait for it would all hang with the one who asks."""
+    gate = Gate(3, clock=clock)
+    session = AWSSession(
+        region=vault.config.REGION,
+        decrypt_key="",
+        config=client_config(connect_timeout=1, read_timeout=1, max_attempts=1, max_connections=2),
+        embedded_dir=vault.config.EMBEDDED_DIR,
+        gate=gate,
+    )
+    hangs, answers = threading.Event(), threading.Event()
+
+    def hang(**_):
+        hangs.set()
+        answers.wait()
+
+    session.botocore.register("before-send", hang)
+    reused = ReusedDataKey(
+        kms=session.kms(), key_id=vault.config.CARD_KEY, table="t", max_age=60, max_items=9, lock=Turn(gate)
+    )
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(seal, reused)
+        assert hangs.wait(30)
+        clock.now += PATIENCE
+        with pytest.raises(VaultUnavailable):
+            seal(reused)
+        with pytest.raises(VaultUnavailable):
+            open_(reused, {"amzn-ddb-env-key": "AAAA"})
+        answers.set()
+        assert first.result()["amzn-ddb-env-key"] == seal(reused)["amzn-ddb-env-key"]
 
 
 def test_a_refused_key_seals_nothing_and_is_asked_for_again(reused, wire, vault):

@@ -14,8 +14,8 @@ from vault import policy, proofs, services
 from vault.audit import record
 from vault.audit.standing import WHOLE
 from vault.audit.verification import seal
-from vault.aws import _refuse_plaintext
 from vault.exceptions import DetokenizationDenied
+from vault.guard import refuse_plaintext
 from vault.models import AuditEvent, Card, Incident, Run
 from vault.proofs import Period
 from vault.proofs.cards import (
@@ -214,7 +214,7 @@ def test_a_seal_that_was_changed_is_a_finding_and_an_alarm(vault, caplog):
     key = {"token": {"S": f"audit-seal#{made.number:08d}"}}
     item = raw.get_item(TableName=table, Key=key)["Item"]
     # Past the guard on the wire, as somebody with the rights on the table does.
-    raw.meta.events.unregister("before-call", _refuse_plaintext)
+    raw.meta.events.unregister("before-call", refuse_plaintext)
     raw.put_item(TableName=table, Item={name: value for name, value in item.items() if name != "mac"})
     proof = proofs.audit_log(PERIOD)
     assert (proof.findings, proof.data["verified"]) == ((BROKEN_SEALS,), {"seals_hold": False})

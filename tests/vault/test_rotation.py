@@ -18,7 +18,7 @@ from tests.factories import make_user
 from tests.faults import Point
 from tests.wire import Wire
 from vault import services
-from vault.backend import Vault, current_vault
+from vault.backend import Vault, _vaults, current_vault
 from vault.exceptions import KeyInUse, KeyListTooYoung, RecordTampered, Tampering, VaultSealed, VaultUnavailable
 from vault.keyring import KeyRing
 from vault.models import AuditEvent, Card, ItemChange, Key, Run
@@ -172,6 +172,26 @@ def test_a_card_that_kms_was_asked_for_while_the_alias_moved_is_sealed_again(fau
     assert read([card]) == [VISA]
     assert faults.reached[Point("before", "call GenerateDataKey")] == 2
     assert keys_by_number()["card", 2]["items"] == 1
+
+
+@pytest.mark.parametrize("materials", ["per-item", "reused"])
+def test_a_card_that_was_being_sealed_anew_while_the_alias_moved_is_not_written(faults, settings, read, materials):
+    settings.VAULT = settings.VAULT | {"MATERIALS": materials}
+    card = services.tokenize(VISA).card
+    _vaults.clear()
+    slow = current_vault()
+    assert slow.store
+
+    def be_overtaken(moment):
+        slow._read_at -= slow.config.KEYS_MAX_AGE
+        Rotation(Vault(slow.config), sleep=lambda seconds: None).rotate_card_key()
+
+    faults.at(Point("before", "call GenerateDataKey"), be_overtaken)
+    assert reseal(due(slow, [card]), Selection(before=timezone.now())) == {Outcome.BUSY: 1}
+    assert read([card]) == [VISA]
+    assert reseal(due(slow, [card]), Selection()) == {Outcome.RESEALED: 1}
+    assert not ItemChange.objects.exists()
+    assert read([card]) == [VISA]
 
 
 def test_a_rotation_that_died_before_the_alias_followed_is_finished_first(vault, rotation, monkeypatch):

@@ -10,6 +10,7 @@ from vault.admin.exports import ExportRequestAdmin
 from vault.admin.incidents import IncidentAdmin
 from vault.admin.keys import KeyAdmin, RunAdmin
 from vault.admin.lists import RefusePANSearchMixin, ViewOnlyMixin
+from vault.admin.longlists import LongListMixin
 from vault.admin.reveals import RevealRequestAdmin
 from vault.admin.sheets import CSVMixin
 
@@ -22,6 +23,7 @@ __all__ = [
     "ExportRequestAdmin",
     "IncidentAdmin",
     "KeyAdmin",
+    "LongListMixin",
     "RefusePANSearchMixin",
     "RevealRequestAdmin",
     "RunAdmin",

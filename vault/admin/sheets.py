@@ -105,7 +105,9 @@ class CSVMixin(ModelAdmin):  # type: ignore[type-arg,misc,unused-ignore]  # no p
             messages.error(request, _("The list cannot be filtered like this."))
             return HttpResponseRedirect(self._list_address())
         filters = {key: [value[:_LONGEST_FILTER] for value in values] for key, values in request.GET.lists()}
-        return self._csv(request, shown.queryset, rows=shown.result_count, filters=filters)
+        # A list of any length is not counted for one of its pages; a file has all of it.
+        rows = shown.queryset.count() if getattr(shown, "is_long", False) else shown.result_count
+        return self._csv(request, shown.queryset, rows=rows, filters=filters)
 
     @action(description=_("Export as CSV"), permissions=["view"])
     def export_chosen(self, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponseBase:
