@@ -222,6 +222,15 @@ def test_an_erased_card_is_not_used():
     assert Card.objects.get().used_at == card.used_at
 
 
+def test_a_fingerprint_that_a_crash_left_of_an_erased_card_goes_when_its_number_comes_again(vault):
+    first = services.tokenize(VISA)
+    Card.objects.update(status=Card.Status.ERASED)
+    vault.session.dynamodb().delete_item(TableName=vault.config.TABLE, Key={"token": {"S": first.token.text}})
+    again = services.tokenize(VISA)
+    assert again.status is Status.CREATED
+    assert again.token != first.token
+
+
 # --- Finding --------------------------------------------------------------------------------------------------------
 
 
