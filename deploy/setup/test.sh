@@ -92,7 +92,7 @@ fi
 if wants sqlite; then
 	# They take minutes, and say the most on the database that a shop would have.
 	if wants mariadb && has_mariadb; then
-		step "pytest on SQLite" run_pytest sqlite env PYTEST_ADDOPTS="-m 'not (killed or browser)'"
+		step "pytest on SQLite" run_pytest sqlite env PYTEST_ADDOPTS="-m 'not (killed or browser or long)'"
 	else
 		step "pytest on SQLite" run_pytest sqlite
 	fi

@@ -14,7 +14,7 @@ from tests.hostile.test_form_fields import attempt
 from tests.hostile.visitors import VISITORS, forms_shown
 from vault.models import AuditEvent
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 FORM = "application/x-www-form-urlencoded"
 PARTS = "multipart/form-data; boundary=b"
 

@@ -10,7 +10,7 @@ from tests.factories import make_card, make_order, make_saved_card, make_user
 from tests.vault.recipients import public_pem
 from vault.models import ExportRequest
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.either]
 PAGES = ["/orders/", "/orders/new/", "/accounts/login/", "/admin/orders/order/", "/healthz", "/nowhere/"]
 HEADERS = ["User-Agent", "Referer", "X-Request-ID", "Idempotency-Key", "Accept-Language", "X-Forwarded-For", "X-Other"]
 COOKIES = ["sessionid", "csrftoken", "django_language", "messages"]
