@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -37,8 +38,9 @@ class Gate:
     """Lets so many calls of AWS be on their way at once; 0 is no limit.
 
     When all places are taken, a call waits for one while there is hope: until the call that began last is PATIENCE
-    old. So in normal work it waits a few milliseconds, and while AWS hangs it is refused at once. Safe to share between
-    threads; not to be shared with a forked child.
+    old. So in normal work it waits a few milliseconds, and while AWS hangs it is refused at once. Those who wait get
+    their places in the order in which they came, before anybody who comes later. Safe to share between threads; not to
+    be shared with a forked child.
 
     :param clock: monotonic seconds
     """
@@ -50,6 +52,8 @@ class Gate:
         # The context of a call, which botocore has from before-call to the end, is what keeps it in here. If it ends
         # in a way that neither event tells of, as with an exception that is no Exception, its place is free as well.
         self._calls: WeakSet[_Call] = WeakSet()
+        self._queue: list[object] = []
+        self._last_began = -math.inf
 
     @property
     def is_limited(self) -> bool:
@@ -67,10 +71,9 @@ class Gate:
             # Credentials are asked for within the call that needs them: that thread is held up as it is.
             if any(call.thread == me for call in self._calls):
                 return
-            last = max((call.began for call in self._calls), default=self._clock())
-            if not self._changed.wait_for(self._has_place, timeout=last + PATIENCE - self._clock()):
-                raise _refusal()
+            self._queue_up()
             context[_PLACE] = call = _Call(me, self._clock())
+            self._last_began = call.began
             self._calls.add(call)
 
     def leave(self, *, context: dict[str, Any], **_: Any) -> None:
@@ -79,15 +82,34 @@ class Gate:
             call = context.pop(_PLACE, None)
             if call is not None:
                 self._calls.discard(call)
-                self._changed.notify()
+                self._changed.notify_all()
 
     def is_held_up(self, thread: int) -> bool:
         """True if a thread waits for AWS longer than AWS takes when it answers."""
         with self._changed:
             return any(call.thread == thread and call.began + PATIENCE <= self._clock() for call in self._calls)
 
-    def _has_place(self) -> bool:
-        return len(self._calls) < self._places
+    def _queue_up(self) -> None:
+        # A thread that makes call after call would otherwise take the place that it just left each time, before one
+        # that waits for it is awake.
+        ticket = object()
+        self._queue.append(ticket)
+        try:
+            while not self._is_turn_of(ticket):
+                if not self._is_there_hope(ticket, self._last_began):
+                    raise _refusal()
+        finally:
+            self._queue.remove(ticket)
+            self._changed.notify_all()
+
+    def _is_there_hope(self, ticket: object, last: float) -> bool:
+        """Wait until it is somebody's turn, or until another call than the one of `last` began, while that is new."""
+        return self._changed.wait_for(
+            lambda: self._is_turn_of(ticket) or self._last_began != last, timeout=last + PATIENCE - self._clock()
+        )
+
+    def _is_turn_of(self, ticket: object) -> bool:
+        return len(self._calls) + self._queue.index(ticket) < self._places
 
 
 class Turn:

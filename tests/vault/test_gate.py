@@ -1,7 +1,7 @@
 import gc
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 
 import pytest
@@ -101,6 +101,52 @@ def test_a_slow_call_does_not_take_the_hope_that_a_quick_one_ends(clock, pool):
             time.sleep(PATIENCE / 5)
             end()
             waiting.result(5)
+
+
+def test_whoever_waits_is_before_those_who_make_call_after_call(monkeypatch):
+    """A thread that seals a batch is back at the gate before one that waits at it is awake."""
+    monkeypatch.setattr("vault.gate.PATIENCE", 5)
+    gate, begun, stop = Gate(1), [], threading.Event()
+
+    def seal_a_batch():
+        while not stop.is_set():
+            context = {}
+            gate.enter(context=context)
+            begun.append(context)
+            time.sleep(0.005)
+            gate.leave(context=context)
+
+    with ThreadPoolExecutor(1) as batches:
+        batch = batches.submit(seal_a_batch)
+        try:
+            for _ in range(3):
+                while not begun:
+                    time.sleep(0.001)
+                before, context = len(begun), {}
+                gate.enter(context=context)
+                # One may have begun between these two lines.
+                assert len(begun) - before <= 1
+                gate.leave(context=context)
+        finally:
+            stop.set()
+        batch.result()
+
+
+def test_there_is_hope_for_as_long_as_others_get_places(clock, pool, monkeypatch):
+    monkeypatch.setattr("vault.gate.PATIENCE", 30)
+    gate, contexts = Gate(1, clock=clock), [{}, {}]
+    with on_its_way(gate) as end:
+        # The hope that the first gives ends in two seconds.
+        clock.now += 28
+        waiting = {pool.submit(gate.enter, context=context): context for context in contexts}
+        time.sleep(0.2)
+        end()
+        (first,), (second,) = wait(waiting, return_when=FIRST_COMPLETED)
+        first.result()
+        time.sleep(2)
+        assert not second.done()
+        gate.leave(context=waiting[first])
+        second.result(5)
 
 
 def test_a_place_that_was_given_back_is_taken_again(clock):
