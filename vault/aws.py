@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,14 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError as NoConnection, HTTPClientError, SSLError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError as NoConnection,
+    HTTPClientError,
+    NoCredentialsError,
+    SSLError,
+)
 
 from vault import embedded
 from vault.exceptions import RecordTampered, Tampering, VaultError, VaultSealed, VaultUnavailable
@@ -27,6 +35,9 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
 logger = logging.getLogger(__name__)
+
+#: For how many seconds nobody looks for credentials again after there were none.
+CREDENTIALS_PAUSE: Final = 5.0
 
 
 class AWSSession:
@@ -75,17 +86,25 @@ class AWSSession:
         self._lock = threading.Lock()
         self._dynamodb: DynamoDBClient | None = None
         self._kms: dict[str, KMSClient] = {}
+        self._asks_again_at = 0.0
+        self._without_credentials = ""
 
     def dynamodb(self) -> DynamoDBClient:
+        """The client of the tables. Raises `VaultSealed` while there are no credentials."""
         with self._lock:
             if self._dynamodb is None:
+                self._require_credentials()
                 self._dynamodb = self._session.client("dynamodb", config=self._config, endpoint_url=self._endpoint_url)
             return self._dynamodb
 
     def kms(self, *, decrypt_key: str = "") -> KMSClient:
-        """A client; with `decrypt_key` a Decrypt that names no key names that one."""
+        """A client; with `decrypt_key` a Decrypt that names no key names that one.
+
+        Raises `VaultSealed` while there are no credentials.
+        """
         with self._lock:
             if decrypt_key not in self._kms:
+                self._require_credentials()
                 client = self._session.client("kms", config=self._config, endpoint_url=self._endpoint_url)
                 if decrypt_key:
                     # Before the session's own, which then finds that a key is named.
@@ -94,6 +113,21 @@ class AWSSession:
                     )
                 self._kms[decrypt_key] = client
             return self._kms[decrypt_key]
+
+    def _require_credentials(self) -> None:
+        """Called with the lock."""
+        # A client that is built without has none for good, and clients are kept. Where credentials come from may just
+        # not be up yet, and is asked again; but not by everybody, who would wait for it one after the other.
+        if time.monotonic() < self._asks_again_at:
+            raise _sealed(self._without_credentials)
+        try:
+            with aws_boundary():
+                if self.botocore.get_credentials() is None:
+                    raise NoCredentialsError
+        except VaultError as error:
+            self._asks_again_at = time.monotonic() + CREDENTIALS_PAUSE
+            self._without_credentials = error.aws_answer
+            raise
 
     def key_arn(self, name: str) -> str:
         """The ARN of the KMS key that a name stands for now; raises `VaultSealed` or `VaultUnavailable`."""
@@ -111,9 +145,13 @@ class AWSSession:
         with aws_boundary():
             metadata = self.kms().describe_key(KeyId=name)["KeyMetadata"]
         if metadata["KeyState"] != "Enabled":
-            sealed = VaultSealed()
-            sealed.aws_answer = "DescribeKey: DisabledException"
-            raise sealed
+            raise _sealed("DescribeKey: DisabledException")
+
+
+def _sealed(answer: str) -> VaultSealed:
+    sealed = VaultSealed()
+    sealed.aws_answer = answer
+    return sealed
 
 
 def client_config(*, connect_timeout: float, read_timeout: float, max_attempts: int, max_connections: int) -> Config:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from vault.audit import audited
 from vault.audit.seals import SealStore
-from vault.aws import AWSSession, client_config
+from vault.aws import AWSSession, aws_boundary, client_config
 from vault.certificates import Notary
 from vault.conf import Backend, Materials, VaultConfig, vault_config
 from vault.fingerprint_secrets import FingerprintKeys
@@ -42,20 +42,22 @@ class Vault:
     @cached_property
     def session(self) -> AWSSession:
         config = self.config
-        return AWSSession(
-            region=config.REGION,
-            decrypt_key=config.CARD_KEY,
-            profile=config.PROFILE,
-            endpoint_url=config.ENDPOINT_URL,
-            embedded_dir=config.EMBEDDED_DIR if config.BACKEND is Backend.EMBEDDED else None,
-            gate=self._gate,
-            config=client_config(
-                connect_timeout=config.CONNECT_TIMEOUT,
-                read_timeout=config.READ_TIMEOUT,
-                max_attempts=config.MAX_ATTEMPTS,
-                max_connections=config.MAX_CONNECTIONS,
-            ),
-        )
+        # A profile that is not there is found out here.
+        with aws_boundary():
+            return AWSSession(
+                region=config.REGION,
+                decrypt_key=config.CARD_KEY,
+                profile=config.PROFILE,
+                endpoint_url=config.ENDPOINT_URL,
+                embedded_dir=config.EMBEDDED_DIR if config.BACKEND is Backend.EMBEDDED else None,
+                gate=self._gate,
+                config=client_config(
+                    connect_timeout=config.CONNECT_TIMEOUT,
+                    read_timeout=config.READ_TIMEOUT,
+                    max_attempts=config.MAX_ATTEMPTS,
+                    max_connections=config.MAX_CONNECTIONS,
+                ),
+            )
 
     @cached_property
     def fingerprint_keys(self) -> FingerprintKeys:

@@ -138,3 +138,27 @@ def test_fresh_credentials_that_this_machine_takes_for_expired_seal_the_vault(ap
     with pytest.raises(CommandError):
         call_command("vault_check")
     assert "The clock of this machine is ahead, or the role gives out old credentials." in capsys.readouterr().out
+
+
+# --- No credentials at all ----------------------------------------------------------------------------------------------
+
+
+def test_a_profile_that_is_not_there_is_503_until_it_is(api, vault, settings, monkeypatch, tmp_path, canary):
+    profiles = tmp_path / "config"
+    profiles.write_text("")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(profiles))
+    settings.VAULT = settings.VAULT | {"PROFILE": "shop"}
+    digits = canary("order")
+    answer = place(api, digits)
+    assert (answer.status_code, answer.json()["code"]) == (503, "vault_sealed")
+    assert "shop" not in answer.text
+    assert (Order.objects.count(), Card.objects.count()) == (0, 0)
+    profiles.write_text("[profile shop]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    assert place(api, digits).status_code == 201
+
+
+def test_vault_check_says_that_a_profile_is_not_there(vault, settings, capsys):
+    settings.VAULT = settings.VAULT | {"PROFILE": "shop"}
+    with pytest.raises(CommandError):
+        call_command("vault_check")
+    assert "ProfileNotFound" in capsys.readouterr().out

@@ -126,6 +126,60 @@ def identity(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))
 
 
+@pytest.fixture
+def nobody(monkeypatch, tmp_path):
+    """A machine without credentials, of which some can be given."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    return tmp_path / "AWS_CONFIG_FILE"
+
+
+@pytest.mark.parametrize(
+    ("profile", "answer"),
+    [("", "NoCredentialsError"), ("[default]\ncredential_process = false\n", "CredentialRetrievalError")],
+    ids=["none", "source-fails"],
+)
+def test_credentials_that_are_not_there_yet_are_looked_for_again(nobody, monkeypatch, profile, answer):
+    """As when a machine has just started. boto has a client go on without credentials for good."""
+    nobody.write_text(profile)
+    config = client_config(connect_timeout=1, read_timeout=1, max_attempts=1, max_connections=1)
+    session = AWSSession(region="eu-central-1", decrypt_key="", config=config)
+    signed = []
+
+    def answer_kms(request, **_):
+        signed.append(request.headers["Authorization"])
+        return Fault("NotFoundException", 400, 1).answer(request)
+
+    session.botocore.register("before-send.kms", answer_kms)
+    monkeypatch.setattr("vault.aws.CREDENTIALS_PAUSE", 0)
+    for build in (session.kms, session.dynamodb):
+        with pytest.raises(VaultSealed) as caught:
+            build()
+        assert caught.value.aws_answer == answer
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "SINCENOW")
+    with pytest.raises(VaultSealed) as caught:
+        session.require_key("alias/x")
+    assert caught.value.aws_answer == "DescribeKey: NotFoundException"
+    assert b"Credential=SINCENOW/" in signed[0]
+
+
+def test_while_there_are_none_not_everybody_looks_for_them(nobody, tmp_path):
+    """A source that does not answer takes seconds to say so, and one waits behind the other."""
+    asked = tmp_path / "asked"
+    nobody.write_text(f"[default]\ncredential_process = sh -c 'echo >> {asked}; false'\n")
+    config = client_config(connect_timeout=1, read_timeout=1, max_attempts=1, max_connections=1)
+    session = AWSSession(region="eu-central-1", decrypt_key="", config=config)
+    for build in (session.kms, session.dynamodb, session.kms):
+        with pytest.raises(VaultSealed) as caught:
+            build()
+        assert caught.value.aws_answer == "CredentialRetrievalError"
+    assert asked.read_text() == "\n"
+
+
 @pytest.mark.parametrize("gate", [None, Gate(1)], ids=["unlimited", "one-call"])
 def test_a_role_is_assumed_by_a_token(identity, gate):
     """Credentials come from STS through the same session, past the guard, and within the call that needs them."""
