@@ -79,8 +79,9 @@ def tokenize_many(
     card takes a new one over. Say `is_external=False` if the token goes into a `PANField` and nowhere else: then
     `vault_fsck` takes a card that no such field refers to for one whose order was never written, and removes it.
 
-    Raises `VaultUnavailable` or `VaultSealed` with nothing stored, `AuditUnavailable`, `RecordTampered`, and
-    `InvalidPAN` for a number that is real where TEST_CARDS_ONLY is set.
+    Raises `VaultUnavailable` or `VaultSealed`, `AuditUnavailable`, `RecordTampered`, and `InvalidPAN` for a number that
+    is real where TEST_CARDS_ONLY is set. No token was given out then; of many cards, those that were written before AWS
+    failed lie in the vault: the next call for their numbers finds them, or `vault_fsck --repair` writes their rows.
     """
     dates = list(expires) if expires is not None else [None] * len(pans)
     with _alarmed(), audited("tokenize", cards=len(pans)) as outcome:

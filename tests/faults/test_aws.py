@@ -14,6 +14,7 @@ from tests.vault.embedded.sessions import embedded_session
 from tests.vault.importing_files import imported, write_csv
 from vault import services
 from vault.backend import Vault
+from vault.exceptions import VaultUnavailable
 from vault.importing import running
 from vault.models import AuditEvent, Card
 from vault.pan import PAN
@@ -282,6 +283,23 @@ def test_of_a_batch_only_what_was_not_processed_is_asked_for_again(keeper, wire,
     # Not by trying to write what was not read.
     assert wire.calls["TransactWriteItems"] == 4
     assert items_of(vault) == 8
+
+
+def test_of_a_batch_that_was_cut_off_half_way_the_next_attempt_finds_what_was_written(
+    faults, wire, vault, canary, monkeypatch
+):
+    monkeypatch.setattr("vault.store._ACTIONS_PER_WRITE", 2)
+    pans = [PAN(canary(f"row {number}")) for number in range(2)]
+    faults.at(
+        Point("after", "call TransactWriteItems"), lambda moment: wire.fail("TransactWriteItems", "ThrottlingException")
+    )
+    with pytest.raises(VaultUnavailable):
+        services.tokenize_many(pans)
+    assert Card.objects.count() == 0
+    (written,) = cards_in(vault)
+    wire.heal()
+    assert services.tokenize_many(pans)[0].token.text == written
+    assert (Card.objects.count(), items_of(vault)) == (2, 4)
 
 
 def test_of_a_batch_that_is_never_processed_each_row_says_so_by_its_number(faults, wire, keeper, canary, monkeypatch):
