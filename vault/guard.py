@@ -70,7 +70,9 @@ def _is_ciphertext(payload: Mapping[str, str]) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every name and text in a request that is long enough for a card number, however deep."""
+    """Every name, text and number in a request that is long enough for a card number, however deep."""
+    if isinstance(value, int):
+        value = str(value)
     if isinstance(value, str):
         if len(value) >= MIN_DIGITS:
             yield value

@@ -207,6 +207,19 @@ def test_a_form_that_carries_a_card_number_is_stopped_as_well(monkeypatch, canar
         sts.assume_role(RoleArn="arn:aws:iam::123456789012:role/shop", RoleSessionName=canary("session name"))
 
 
+def test_a_card_number_that_is_a_number_is_stopped_as_well(monkeypatch, canary):
+    session = aws_session(monkeypatch)
+    number = int(canary("limit"))
+    calls = [
+        lambda: session.dynamodb().scan(TableName="vault", Limit=number),
+        lambda: session.kms().generate_random(NumberOfBytes=number),
+        lambda: session.botocore.create_client("sts").get_session_token(DurationSeconds=number),
+    ]
+    for call in calls:
+        with pytest.raises(PlaintextRefused):
+            call()
+
+
 # --- The guard on the wire: nothing that is not sealed leaves, whoever builds the request -------------------------
 
 READABLE = {"token": {"S": "t"}, "pan": {"S": "hidden"}}
