@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections
 from django.utils import timezone
@@ -40,10 +41,15 @@ def sql(statement, *params):
         cursor.execute(statement, params)
 
 
-def run(operation, days_ago, state="done"):
+# As `vault_fsck` and `vault_scan --database` leave them.
+POSITIONS = {"fsck": {"opens": True}, "scan": {"plan": [True, [], []]}}
+
+
+def run(operation, days_ago, state="done", **position):
     moment = timezone.now() - timedelta(days=days_ago)
+    position = POSITIONS.get(operation, {}) | position
     return Run.objects.create(
-        operation=operation, state=state, started_at=moment, finished_at=moment, counts={"rows": 1}
+        operation=operation, state=state, started_at=moment, finished_at=moment, counts={"rows": 1}, position=position
     )
 
 
@@ -147,6 +153,37 @@ def test_the_comparisons_of_the_stores(runs, findings):
     for days_ago, state in runs:
         run("fsck", days_ago, state)
     assert proofs.consistency(PERIOD).findings == findings
+
+
+@pytest.mark.parametrize(
+    ("thorough", "quick", "findings"),
+    [
+        ("failed", "done", (STORES_DIFFER,)),
+        ("done", "failed", (STORES_DIFFER,)),
+        ("done", "done", ()),
+        (None, "done", (NOT_COMPARED,)),
+    ],
+)
+def test_a_quick_comparison_proves_no_agreement(thorough, quick, findings):
+    if thorough:
+        run("fsck", 2, thorough)
+    run("fsck", 1, quick, opens=False)
+    proof = proofs.consistency(PERIOD)
+    assert proof.findings == findings
+    assert [each["opened_cards"] for each in proof.data["comparisons"]] == [True, False][not thorough :]
+
+
+def test_the_runs_of_the_commands_are_told_apart(vault, canary, tmp_path, capsys):
+    make_card(canary("card"))
+    (tmp_path / "log").write_text("Nothing here.")
+    call_command("vault_fsck", "--quick")
+    call_command("vault_scan", "--path", str(tmp_path))
+    assert proofs.consistency(PERIOD).findings == (NOT_COMPARED,)
+    assert proofs.incidents(PERIOD).findings == (NOT_SCANNED,)
+    call_command("vault_fsck")
+    call_command("vault_scan", "--database")
+    assert proofs.consistency(PERIOD).findings == ()
+    assert proofs.incidents(PERIOD).findings == ()
 
 
 @pytest.mark.parametrize(

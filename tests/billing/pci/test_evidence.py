@@ -153,8 +153,8 @@ def test_an_installation_that_is_in_order_ends_with_0(any_vault, settings, tmp_p
     settings.SILENCED_SYSTEM_CHECKS = ["vault.W101", "billing.W004"]
     make_card(canary("card"))
     make_authenticator(make_staff("sam"))
-    for operation in ("fsck", "scan"):
-        Run.objects.create(operation=operation, state="done")
+    for operation, position in {"fsck": {"opens": True}, "scan": {"plan": [True, [], []]}}.items():
+        Run.objects.create(operation=operation, state="done", position=position)
     seal(any_vault.seals)
     assert run(tmp_path / "evidence") == (0, {**run_report(tmp_path), "findings": {}})
     assert all(each["is_proven"] is not False for each in read(tmp_path / "evidence")["requirements"])
