@@ -9,7 +9,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 from django.db import connections
 from django.utils import timezone
@@ -243,6 +243,18 @@ def test_a_setting_that_is_not_met_is_named(settings, prove, setting, value):
 )
 def test_a_database_over_a_network_needs_tls(options, is_met):
     assert system._tls({"ENGINE": "django.db.backends.mysql", "OPTIONS": options})[1] is is_met
+
+
+def test_a_database_of_another_kind_is_not_taken_for_a_file():
+    assert system._tls({"ENGINE": "django.db.backends.postgresql", "OPTIONS": {}}) == ("not required", False)
+
+
+def test_people_of_the_demo_are_in_the_checks():
+    assert "billing.W006" not in {each["id"] for each in system.check_results().data["messages"]}
+    User.objects.create(username="a", email="staff@example.com")
+    proof = system.check_results()
+    assert "billing.W006" in {each["id"] for each in proof.data["messages"]}
+    assert proof.findings == (system.WARNED,)
 
 
 # --- What is refused, and what is left then -------------------------------------------------------------------------
