@@ -301,7 +301,7 @@ def test_reads_are_counted_by_purpose_and_outcome(vault, settings, canary):
 
 
 def test_changes_come_page_by_page(vault, monkeypatch, django_assert_num_queries):
-    monkeypatch.setattr("vault.proofs.trail._PAGE", 100)
+    monkeypatch.setattr("vault.audit.verification._PAGE", 100)
     for number in range(250):
         record("rights.change", subject=f"user:{number}", added=["vault.view_card"] * 50)
     with django_assert_num_queries(3, using="audit"):

@@ -187,6 +187,20 @@ def test_a_broken_log_is_named_and_written_all_the_same(vault, tmp_path, caplog)
     assert read(tmp_path / "evidence", "audit.json")["verified"]["breaks"][0]["row"] == event.pk
 
 
+def test_a_change_of_rights_that_nobody_can_read_any_more_is_named_and_the_rest_written(vault, tmp_path, caplog):
+    if connections["audit"].vendor != "sqlite":
+        pytest.skip("MySQL keeps nothing in a column but what its type can hold")
+    edited, kept = record("rights.change", subject="user:1"), record("rights.change", subject="user:2")
+    seal(vault.seals)
+    with connections["audit"].cursor() as cursor:
+        cursor.execute("UPDATE vault_auditevent SET actor = %s WHERE id = %s", [b"\xff", edited.pk])
+    code, report = run(tmp_path / "evidence")
+    assert (code, report["findings"]["audit.json"]) == (1, [BROKEN])
+    lines = [json.loads(line) for line in (tmp_path / "evidence" / "rights.jsonl").read_text().splitlines()]
+    assert lines[0] == {"row": edited.pk, "unreadable": True}
+    assert [line["row"] for line in lines] == [edited.pk, kept.pk]
+
+
 def test_staff_with_a_second_factor_are_no_finding():
     staff = make_staff("sam")
     make_staff("gone", is_active=False)
