@@ -17,7 +17,7 @@ from vault.audit.standing import WHOLE
 from vault.audit.verification import seal
 from vault.exceptions import DetokenizationDenied
 from vault.guard import refuse_plaintext
-from vault.models import AuditEvent, Card, Incident, Run
+from vault.models import AuditEvent, Card, Incident, Key, Run
 from vault.proofs import Period
 from vault.proofs.cards import (
     KEPT_TOO_LONG,
@@ -27,7 +27,7 @@ from vault.proofs.cards import (
     OPEN_INCIDENTS,
     STORES_DIFFER,
 )
-from vault.proofs.keys import OVERDUE
+from vault.proofs.keys import OVERDUE, UNDER_RETIRED
 from vault.proofs.trail import BROKEN, BROKEN_SEALS, NOT_SEALED
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +85,17 @@ def test_a_key_past_its_cryptoperiod_is_a_finding(vault, settings, monkeypatch):
     later = timezone.now() + timedelta(days=31)
     monkeypatch.setattr(timezone, "now", lambda: later)
     assert proofs.keys(PERIOD).findings == (OVERDUE,)
+
+
+@pytest.mark.parametrize(("state", "findings"), [("old", ()), ("retired", (UNDER_RETIRED,))])
+def test_an_item_under_a_retired_key_is_a_finding(vault, canary, state, findings):
+    make_card(canary("card"))
+    for purpose, number, arn, as_is in (
+        ("card", 1, vault.config.CARD_KEY, state),
+        ("fingerprint", 1, vault.config.FINGERPRINT_KEY, "active"),
+    ):
+        Key.objects.create(purpose=purpose, number=number, arn=arn, state=as_is)
+    assert proofs.keys(PERIOD).findings == findings
 
 
 # --- Cards ----------------------------------------------------------------------------------------------------------
