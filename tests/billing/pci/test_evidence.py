@@ -271,6 +271,10 @@ def test_people_of_the_demo_are_in_the_checks():
     assert proof.findings == (system.WARNED,)
 
 
+def test_what_mysql_does_without_is_no_finding():
+    assert not [each for each in system.check_results().data["messages"] if each["id"].startswith("models.")]
+
+
 # --- What is refused, and what is left then -------------------------------------------------------------------------
 
 
