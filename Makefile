@@ -63,7 +63,7 @@ access: venv ## write docs/access.md, who may open what, from tests/access/table
 
 LOADED = DATA_DIR=$$(mktemp -d) LOAD=full .venv/bin/python -m tests.mariadb --durable -- .venv/bin/python -m pytest -s --durations=4 $(ARGS)
 
-load: load-tokens load-orders load-import load-steady ## every load of docs/load.md, one after the other (hours)
+load: load-tokens load-orders load-import load-steady ## every load of docs/load.md, one after the other (2 hours and a half)
 
 load-tokens: venv ## 64 threads and 4 processes that tokenize one card; 64 that read and write (8 minutes; LOAD_CARDS, LOAD_OPERATIONS)
 	@$(LOADED) tests/load/test_tokenizing.py
@@ -71,10 +71,10 @@ load-tokens: venv ## 64 threads and 4 processes that tokenize one card; 64 that 
 load-orders: venv ## lists, searches and export of a million orders (25 minutes; LOAD_ORDERS)
 	@$(LOADED) tests/load/test_orders.py
 
-load-import: venv ## an import of a million rows, killed once (LOAD_ROWS)
+load-import: venv ## an import of a million rows, killed once (85 minutes, by the rate of 20,000; LOAD_ROWS)
 	@$(LOADED) tests/load/test_importing.py
 
-load-steady: venv ## a server at 70 % for half an hour (LOAD_SECONDS)
+load-steady: venv ## a server at 70 % (32 minutes; LOAD_SECONDS)
 	@$(LOADED) tests/load/test_steady.py
 
 contract: venv ## schemathesis for long, on SQLite (CONTRACT_EXAMPLES, CONTRACT_SEED, ARGS)

@@ -16,8 +16,7 @@ from tests.accounting.mototable import serving_moto
 from tests.accounting.run import EMBEDDED, ENVIRONMENT, MOTO, Run, server_at
 from tests.processes import Installation
 
-# Moto takes one request at a time.
-MOTO_SHARE = 5
+ENGINES = ("embedded", "moto")
 
 
 def main() -> int:
@@ -25,17 +24,14 @@ def main() -> int:
     parser.add_argument("--seed", default="", help="of an earlier run; else a new one is drawn")
     parser.add_argument("--operations", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--only", choices=["embedded", "moto"])
+    parser.add_argument("--only", choices=ENGINES)
     options = parser.parse_args()
     seed = options.seed or secrets.token_hex(4)
-    sizes = {"embedded": options.operations, "moto": options.operations // MOTO_SHARE}
-    if options.only:
-        sizes = {options.only: options.operations}
     wrong = []
-    for aws, operations in sizes.items():
-        sys.stdout.write(f"SEED={seed} OPERATIONS={operations} WORKERS={options.workers} {aws}\n")
+    for aws in [options.only] if options.only else ENGINES:
+        sys.stdout.write(f"SEED={seed} OPERATIONS={options.operations} WORKERS={options.workers} {aws}\n")
         sys.stdout.flush()
-        wrong += account(aws, seed=seed, operations=operations, workers=options.workers)
+        wrong += account(aws, seed=seed, operations=options.operations, workers=options.workers)
     return 1 if wrong else 0
 
 
