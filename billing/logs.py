@@ -12,6 +12,7 @@ import logging.config
 import re
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from math import isfinite
@@ -172,7 +173,8 @@ class _Redacted:
 
 def _log_unhandled(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, trace)
+        # As the interpreter prints it: what was being handled stands before it, with its message.
+        print(redact("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)  # noqa: T201
     else:
         _logger.critical(UNHANDLED, exc_info=(kind, error, trace))
 

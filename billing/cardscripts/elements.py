@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Final
@@ -11,6 +12,8 @@ _FOREIGN: Final = frozenset({"applet", "base", "embed", "frame", "iframe", "obje
 # Blocks that a browser reads and does not run.
 _DATA: Final = frozenset({"application/json", "application/ld+json"})
 _ADDRESSES: Final = frozenset({"action", "formaction", "href", "src", "xlink:href"})
+# Where a browser may see the beginning of a script, whatever stands around it.
+_SCRIPT: Final = re.compile(r"<script(?=[\s/>\0])", re.IGNORECASE)
 _LOADING: Final = frozenset({"modulepreload", "preload", "prefetch"})
 
 
@@ -33,10 +36,16 @@ class Runnable:
 
 
 def runnable(html: str) -> Runnable:
-    """Everything on a page that could run."""
+    """Everything on a page that could run.
+
+    Browsers and Python do not agree where a comment, a text or an attribute ends, and who changes a page may know how.
+    So what stands in a comment counts as if it ran, and a script that is not an element here counts as hidden.
+    """
     reader = _Reader()
     reader.feed(html)
     reader.close()
+    hidden = len(_SCRIPT.findall(html)) - reader.seen
+    reader.found.inline.extend(["hidden script"] * hidden)
     return reader.found
 
 
@@ -44,6 +53,23 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.found = Runnable()
+        #: How many script elements there were, data included.
+        self.seen = 0
+
+    def handle_comment(self, data: str) -> None:
+        # Of "<!-->" and of "--!>" a browser goes on behind it.
+        self._read_on(data)
+
+    def unknown_decl(self, data: str) -> None:
+        # "<![CDATA[" is to a browser a comment up to the next ">".
+        self._read_on(data)
+
+    def _read_on(self, data: str) -> None:
+        inner = _Reader()
+        inner.found = self.found
+        inner.feed(data)
+        inner.close()
+        self.seen += inner.seen
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
@@ -51,6 +77,7 @@ class _Reader(HTMLParser):
         for name, value in reversed(attrs):
             values[name] = value or ""
         if tag == "script":
+            self.seen += 1
             self._script(values)
         elif tag in _FOREIGN or (tag == "link" and _LOADING.intersection(values.get("rel", "").lower().split())):
             self.found.foreign.append(tag)

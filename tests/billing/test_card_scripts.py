@@ -121,6 +121,28 @@ def test_what_cannot_run_is_not_reported():
     assert found == elements.Runnable()
 
 
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<!-->{}-->",
+        "<!--->{}-->",
+        "<!-- --!>{}-->",
+        "<![CDATA[>{}]]>",
+        "<![CDATA[><!-->{}--> ]]>",
+        '<script type="application/json">{{}}</script x>{}',
+        '<title><p lang="</title>{}"></title>',
+        "<textarea><!--</textarea>{}-->",
+    ],
+)
+def test_a_script_that_a_browser_runs_is_not_hidden_by_what_stands_around_it(html):
+    found = elements.runnable(html.format("<script src=/x.js></script>"))
+    assert found.scripts or found.inline == ["hidden script"]
+
+
+def test_a_handler_in_what_a_browser_takes_for_no_comment_is_seen():
+    assert elements.runnable("<!--><img src=x onerror=go()>-->").handlers == ["img onerror"]
+
+
 def test_the_first_of_two_addresses_counts_as_in_a_browser():
     found = elements.runnable('<script src="/static/a.js" src="/static/vault/once.js"></script>')
     assert [each.address for each in found.scripts] == ["/static/a.js"]

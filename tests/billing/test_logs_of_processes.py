@@ -33,13 +33,16 @@ def environment(folder, **more):
     }
 
 
+def process(script, digits, folder, **more):
+    """A process that worked with `digits`, at its end."""
+    command = [sys.executable, "-c", f"import sys, django\ndjango.setup()\nDIGITS = sys.stdin.read()\n{script}"]
+    variables = environment(folder, PYTHONIOENCODING="utf-8", **more)
+    return subprocess.run(command, env=variables, input=digits, capture_output=True, encoding="utf-8", check=False)
+
+
 def run(script, digits, folder, **more):
     """The lines that a process logged which worked with `digits`."""
-    command = [sys.executable, "-c", f"import sys, django\ndjango.setup()\nDIGITS = sys.stdin.read()\n{script}"]
-    done = subprocess.run(
-        command, env=environment(folder, **more), input=digits, capture_output=True, text=True, check=False
-    )
-    return [json.loads(line) for line in done.stderr.splitlines()]
+    return [json.loads(line) for line in process(script, digits, folder, **more).stderr.splitlines()]
 
 
 # --- Every way to stderr -------------------------------------------------------------------------------------------
@@ -69,6 +72,23 @@ def test_whatever_a_process_has_to_say_is_a_line_without_card_numbers(canary, tm
     assert [line["message"] for line in lines[2:]] == [logs.UNHANDLED_IN_THREAD, logs.UNRAISABLE, logs.UNHANDLED]
     assert all(f"•••• {digits[-4:]}" in line.get("exception", line["message"]) for line in lines)
     assert "ValueError" in lines[-1]["exception"]
+
+
+INTERRUPTED = """
+try:
+    raise ValueError(f"card {DIGITS}")
+except ValueError:
+    raise KeyboardInterrupt
+"""
+
+
+def test_a_process_that_is_interrupted_prints_no_card_number(canary, tmp_path):
+    digits = canary("process")
+    done = process(INTERRUPTED, digits, tmp_path)
+    assert done.returncode == -signal.SIGINT
+    assert f"•••• {digits[-4:]}" in done.stderr
+    assert digits not in done.stderr
+    assert done.stderr.endswith("\nKeyboardInterrupt\n")
 
 
 PRINT_KEYS = """

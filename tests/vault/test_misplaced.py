@@ -55,6 +55,32 @@ def test_no_false_alarm_on_what_browsers_and_proxies_send(name):
     assert not [value for value in EVERY_DAY[name] if headers_with_pan({name: value})]
 
 
+def grouped_in_fours(canary, label):
+    """As four groups of an address, none of which begins with a zero that nobody would write there."""
+    while True:
+        digits = canary(label)
+        groups = [digits[start : start + 4] for start in range(0, 16, 4)]
+        if not any(group.startswith("0") for group in groups):
+            return ":".join(groups)
+
+
+@pytest.mark.parametrize("before", ["", "203.0.113.7, "])
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Real-Ip", "Cf-Connecting-Ip"])
+def test_no_false_alarm_on_an_address_of_a_client(canary, name, before):
+    address = f"2001:db8:8a2e:370:{grouped_in_fours(canary, 'address')}"
+    assert headers_with_pan({name: before + address}) == []
+    assert headers_with_pan({"X-Customer": address}) == ["X-Customer"]
+
+
+@pytest.mark.parametrize(
+    "around", ["{}", "::{}", "203.0.113.7, {}", "2001:db8:8a2e:370:{}%eth0", "for={}", "0:0:0:0:{}"]
+)
+def test_a_card_number_is_no_address(canary, around):
+    value = around.format(grouped_in_fours(canary, "address"))
+    assert headers_with_pan({"X-Forwarded-For": value}) == ["X-Forwarded-For"]
+    assert headers_with_pan({"X-Forwarded-For": canary("plain")}) == ["X-Forwarded-For"]
+
+
 @pytest.mark.parametrize("name", ["Traceparent", "B3", "X-B3-Traceid", "Cf-Ray"])
 def test_what_has_not_the_form_of_a_trace_is_found_in_its_header(canary, name):
     assert headers_with_pan({name: canary("trace")}) == [name]

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections
 from django.utils import timezone
@@ -16,7 +17,7 @@ from vault.audit.standing import WHOLE
 from vault.audit.verification import seal
 from vault.exceptions import DetokenizationDenied
 from vault.guard import refuse_plaintext
-from vault.models import AuditEvent, Card, Incident, Run
+from vault.models import AuditEvent, Card, Incident, Key, Run
 from vault.proofs import Period
 from vault.proofs.cards import (
     KEPT_TOO_LONG,
@@ -26,7 +27,7 @@ from vault.proofs.cards import (
     OPEN_INCIDENTS,
     STORES_DIFFER,
 )
-from vault.proofs.keys import OVERDUE
+from vault.proofs.keys import OVERDUE, UNDER_RETIRED
 from vault.proofs.trail import BROKEN, BROKEN_SEALS, NOT_SEALED
 
 pytestmark = pytest.mark.django_db
@@ -40,10 +41,15 @@ def sql(statement, *params):
         cursor.execute(statement, params)
 
 
-def run(operation, days_ago, state="done"):
+# As `vault_fsck` and `vault_scan --database` leave them.
+POSITIONS = {"fsck": {"opens": True}, "scan": {"plan": [True, [], []]}}
+
+
+def run(operation, days_ago, state="done", **position):
     moment = timezone.now() - timedelta(days=days_ago)
+    position = POSITIONS.get(operation, {}) | position
     return Run.objects.create(
-        operation=operation, state=state, started_at=moment, finished_at=moment, counts={"rows": 1}
+        operation=operation, state=state, started_at=moment, finished_at=moment, counts={"rows": 1}, position=position
     )
 
 
@@ -79,6 +85,17 @@ def test_a_key_past_its_cryptoperiod_is_a_finding(vault, settings, monkeypatch):
     later = timezone.now() + timedelta(days=31)
     monkeypatch.setattr(timezone, "now", lambda: later)
     assert proofs.keys(PERIOD).findings == (OVERDUE,)
+
+
+@pytest.mark.parametrize(("state", "findings"), [("old", ()), ("retired", (UNDER_RETIRED,))])
+def test_an_item_under_a_retired_key_is_a_finding(vault, canary, state, findings):
+    make_card(canary("card"))
+    for purpose, number, arn, as_is in (
+        ("card", 1, vault.config.CARD_KEY, state),
+        ("fingerprint", 1, vault.config.FINGERPRINT_KEY, "active"),
+    ):
+        Key.objects.create(purpose=purpose, number=number, arn=arn, state=as_is)
+    assert proofs.keys(PERIOD).findings == findings
 
 
 # --- Cards ----------------------------------------------------------------------------------------------------------
@@ -147,6 +164,37 @@ def test_the_comparisons_of_the_stores(runs, findings):
     for days_ago, state in runs:
         run("fsck", days_ago, state)
     assert proofs.consistency(PERIOD).findings == findings
+
+
+@pytest.mark.parametrize(
+    ("thorough", "quick", "findings"),
+    [
+        ("failed", "done", (STORES_DIFFER,)),
+        ("done", "failed", (STORES_DIFFER,)),
+        ("done", "done", ()),
+        (None, "done", (NOT_COMPARED,)),
+    ],
+)
+def test_a_quick_comparison_proves_no_agreement(thorough, quick, findings):
+    if thorough:
+        run("fsck", 2, thorough)
+    run("fsck", 1, quick, opens=False)
+    proof = proofs.consistency(PERIOD)
+    assert proof.findings == findings
+    assert [each["opened_cards"] for each in proof.data["comparisons"]] == [True, False][not thorough :]
+
+
+def test_the_runs_of_the_commands_are_told_apart(vault, canary, tmp_path, capsys):
+    make_card(canary("card"))
+    (tmp_path / "log").write_text("Nothing here.")
+    call_command("vault_fsck", "--quick")
+    call_command("vault_scan", "--path", str(tmp_path))
+    assert proofs.consistency(PERIOD).findings == (NOT_COMPARED,)
+    assert proofs.incidents(PERIOD).findings == (NOT_SCANNED,)
+    call_command("vault_fsck")
+    call_command("vault_scan", "--database")
+    assert proofs.consistency(PERIOD).findings == ()
+    assert proofs.incidents(PERIOD).findings == ()
 
 
 @pytest.mark.parametrize(
@@ -264,7 +312,7 @@ def test_reads_are_counted_by_purpose_and_outcome(vault, settings, canary):
 
 
 def test_changes_come_page_by_page(vault, monkeypatch, django_assert_num_queries):
-    monkeypatch.setattr("vault.proofs.trail._PAGE", 100)
+    monkeypatch.setattr("vault.audit.verification._PAGE", 100)
     for number in range(250):
         record("rights.change", subject=f"user:{number}", added=["vault.view_card"] * 50)
     with django_assert_num_queries(3, using="audit"):

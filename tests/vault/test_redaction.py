@@ -78,6 +78,9 @@ WRITTEN = {
     "dots between all": ".".join(VISA),
     "JSON digits": "".join(f"\\u{ord(digit):04x}" for digit in VISA),
     "digits of a repr": "".join(f"\\x{ord(digit):02x}" for digit in VISA),
+    "full-width digits in a repr of bytes": repr(VISA.translate(FULL_WIDTH).encode()),
+    "Arabic digits in a repr of bytes": repr(VISA.translate(ARABIC_INDIC).encode()),
+    "superscript digits in escapes": ascii(VISA.translate(SUPERSCRIPT)),
     "long escapes": "".join(f"\\U{ord(digit):08x}" for digit in VISA),
     "mathematical digits": VISA.translate(MATHEMATICAL),
     "mathematical digits in escapes": "".join(f"\\U{ord(digit):08x}" for digit in VISA.translate(MATHEMATICAL)),
@@ -608,6 +611,13 @@ def test_stack_and_extras_are_redacted(record):
     assert VISA not in repr(vars(made))
     assert made.cvv == "[removed]"
     assert (made.note, made.stack_info) == ("[card •••• 1111]", "at [card •••• 1111]")
+
+
+def test_the_name_of_an_extra_is_redacted(record):
+    made = record("x", **{VISA: "note", "cvv": "123", "other": 1})
+
+    assert VISA not in repr(vars(made))
+    assert (vars(made)["[card •••• 1111]"], made.cvv, made.other) == ("note", "[removed]", 1)
 
 
 class Unprintable:

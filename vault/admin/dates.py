@@ -56,9 +56,10 @@ class DatedChangeList(ChangeList):
         first, last = _day_of(oldest), _day_of(newest)
         year, month, day = (self._chosen(part) for part in ("year", "month", "day"))
         if year is None:
-            # Nothing to choose between is no step.
+            # Nothing to choose between is no step. A month or a day of every year is a filter and none either.
             year = first.year if first.year == last.year else None
             month = first.month if year and first.month == last.month else None
+            day = None
         if year is None:
             return Dates(None, [Step(str(each), self._link(each)) for each in range(first.year, last.year + 1)])
         if month is None:

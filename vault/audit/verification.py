@@ -51,13 +51,28 @@ def export(events: QuerySet[AuditEvent]) -> Iterator[str]:
 
     Raises `AuditUnavailable`, and `RecordTampered` at a row that cannot be read: `verify` names it.
     """
-    for event in _pages(events.order_by("pk"), lambda last: Q(pk__gt=last.pk)):
-        if isinstance(event, Unreadable):
+    for event in rows(events):
+        if "unreadable" in event:
             raise RecordTampered
+        yield json.dumps(event)
+
+
+def rows(events: QuerySet[AuditEvent]) -> Iterator[dict[str, Any]]:
+    """Each event as JSON has it, oldest row first; of one that cannot be read its row, and that it is unreadable.
+
+    Raises `AuditUnavailable`.
+    """
+    for event in _pages(events.order_by("pk"), lambda last: Q(pk__gt=last.pk)):
         try:
-            yield json.dumps(exported(event))
+            yield {"row": event.pk, "unreadable": True} if isinstance(event, Unreadable) else _in_json(event)
         except _UNREADABLE:
-            raise RecordTampered from None
+            yield {"row": event.pk, "unreadable": True}
+
+
+def _in_json(event: AuditEvent) -> dict[str, Any]:
+    content = exported(event)
+    json.dumps(content)
+    return content
 
 
 def in_order_of_chains(events: QuerySet[AuditEvent]) -> Iterator[AuditEvent | Unreadable]:

@@ -6,11 +6,13 @@ from typing import Final
 
 from vault.backend import current_vault
 from vault.inventory import exported, inventory
+from vault.models import Key
 from vault.proofs.periods import Period
-from vault.proofs.proof import Proof
+from vault.proofs.proof import Proof, those_met
 from vault.proofs.trail import within
 
 OVERDUE: Final = "A key in use is past its cryptoperiod."
+UNDER_RETIRED: Final = "There are items under a retired key."
 _OPERATIONS: Final = ("key.promote", "key.renew", "key.retire", "key.rotate")
 
 
@@ -26,5 +28,11 @@ def keys(period: Period) -> Proof:
             "keys": [exported(entry) for entry in entries],
             "changes": list(changes.values("time", "operation", "outcome", "subject", "actor", "actor_name")),
         },
-        (OVERDUE,) if any(entry.is_overdue for entry in entries) else (),
+        those_met(
+            {
+                OVERDUE: any(entry.is_overdue for entry in entries),
+                # None was left when it was retired: what has come since is from a backup, or from whoever has the key.
+                UNDER_RETIRED: any(entry.state == Key.State.RETIRED and entry.items for entry in entries),
+            }
+        ),
     )

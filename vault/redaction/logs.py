@@ -81,7 +81,8 @@ def _redact_record(record: logging.LogRecord) -> None:
     if record.stack_info:
         record.stack_info = redact(record.stack_info)
     for name in vars(record).keys() - _OWN_ATTRIBUTES:
-        setattr(record, name, REMOVED if is_forbidden_key(name) else redact_data(getattr(record, name)))
+        value = vars(record).pop(name)
+        setattr(record, redact(name), REMOVED if is_forbidden_key(name) else redact_data(value))
     record.msg, record.args = message, None
     # The text above stands for it. The exception itself would hand its message and its locals to a later handler.
     record.exc_info = None

@@ -48,12 +48,15 @@ def fold(text: str) -> str:
 
 
 # Percent (encoded any number of times), backslash and HTML escapes. The bounds and the look-behind keep it linear.
+# Bytes stand together, as those of one character may be several.
 _ESCAPE: Final = re.compile(
     r"(?:%(?:25)*[0-9A-Fa-f]{2})+"
-    r"|(?<!\\)\\{1,8}(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[nrt])"
+    r"|(?<!\\)(?:\\{1,8}x[0-9A-Fa-f]{2})+"
+    r"|(?<!\\)\\{1,8}(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[nrt])"
     r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|nbsp);"
 )
 _PERCENT_AGAIN: Final = re.compile(r"%(?:25)+(?=[0-9A-Fa-f]{2})")
+_BYTE: Final = re.compile(r"x([0-9A-Fa-f]{2})")
 _CONTROLS: Final = {"n": "\n", "r": "\r", "t": "\t"}
 _LAST_CODE_POINT: Final = 0x10FFFF
 
@@ -86,7 +89,17 @@ def _unescaped(escape: str) -> str:
         return unquote(_PERCENT_AGAIN.sub("%", escape), errors="replace")
     if escape.startswith("&"):
         return html.unescape(escape)
+    if octets := _BYTE.findall(escape):
+        return _characters(bytes.fromhex("".join(octets)))
     escape = escape.lstrip("\\")
     if escape in _CONTROLS:
         return _CONTROLS[escape]
     return chr(min(int(escape[1:], 16), _LAST_CODE_POINT))
+
+
+def _characters(octets: bytes) -> str:
+    """What Python escapes with an x: the bytes of a text, or else the characters of one that have such a number."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")

@@ -9,7 +9,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 from django.db import connections
 from django.utils import timezone
@@ -153,8 +153,8 @@ def test_an_installation_that_is_in_order_ends_with_0(any_vault, settings, tmp_p
     settings.SILENCED_SYSTEM_CHECKS = ["vault.W101", "billing.W004"]
     make_card(canary("card"))
     make_authenticator(make_staff("sam"))
-    for operation in ("fsck", "scan"):
-        Run.objects.create(operation=operation, state="done")
+    for operation, position in {"fsck": {"opens": True}, "scan": {"plan": [True, [], []]}}.items():
+        Run.objects.create(operation=operation, state="done", position=position)
     seal(any_vault.seals)
     assert run(tmp_path / "evidence") == (0, {**run_report(tmp_path), "findings": {}})
     assert all(each["is_proven"] is not False for each in read(tmp_path / "evidence")["requirements"])
@@ -185,6 +185,20 @@ def test_a_broken_log_is_named_and_written_all_the_same(vault, tmp_path, caplog)
     code, report = run(tmp_path / "evidence")
     assert (code, report["findings"]["audit.json"]) == (1, [BROKEN])
     assert read(tmp_path / "evidence", "audit.json")["verified"]["breaks"][0]["row"] == event.pk
+
+
+def test_a_change_of_rights_that_nobody_can_read_any_more_is_named_and_the_rest_written(vault, tmp_path, caplog):
+    if connections["audit"].vendor != "sqlite":
+        pytest.skip("MySQL keeps nothing in a column but what its type can hold")
+    edited, kept = record("rights.change", subject="user:1"), record("rights.change", subject="user:2")
+    seal(vault.seals)
+    with connections["audit"].cursor() as cursor:
+        cursor.execute("UPDATE vault_auditevent SET actor = %s WHERE id = %s", [b"\xff", edited.pk])
+    code, report = run(tmp_path / "evidence")
+    assert (code, report["findings"]["audit.json"]) == (1, [BROKEN])
+    lines = [json.loads(line) for line in (tmp_path / "evidence" / "rights.jsonl").read_text().splitlines()]
+    assert lines[0] == {"row": edited.pk, "unreadable": True}
+    assert [line["row"] for line in lines] == [edited.pk, kept.pk]
 
 
 def test_staff_with_a_second_factor_are_no_finding():
@@ -243,6 +257,22 @@ def test_a_setting_that_is_not_met_is_named(settings, prove, setting, value):
 )
 def test_a_database_over_a_network_needs_tls(options, is_met):
     assert system._tls({"ENGINE": "django.db.backends.mysql", "OPTIONS": options})[1] is is_met
+
+
+def test_a_database_of_another_kind_is_not_taken_for_a_file():
+    assert system._tls({"ENGINE": "django.db.backends.postgresql", "OPTIONS": {}}) == ("not required", False)
+
+
+def test_people_of_the_demo_are_in_the_checks():
+    assert "billing.W006" not in {each["id"] for each in system.check_results().data["messages"]}
+    User.objects.create(username="a", email="staff@example.com")
+    proof = system.check_results()
+    assert "billing.W006" in {each["id"] for each in proof.data["messages"]}
+    assert proof.findings == (system.WARNED,)
+
+
+def test_what_mysql_does_without_is_no_finding():
+    assert not [each for each in system.check_results().data["messages"] if each["id"].startswith("models.")]
 
 
 # --- What is refused, and what is left then -------------------------------------------------------------------------

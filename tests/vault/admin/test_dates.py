@@ -69,6 +69,12 @@ def test_nothing_to_choose_between_is_no_step(clerk, customer, stored):
     assert offered(clerk) == ["2026", "January 2", "January 3", "January 4"]
 
 
+@pytest.mark.parametrize("query", ["placed_at__day=31", "placed_at__day=99", "placed_at__month=2&placed_at__day=30"])
+def test_a_day_of_no_year_is_no_step_of_the_only_month(clerk, customer, stored, query):
+    placed(customer, stored, (2026, 2, 2), (2026, 2, 3))
+    assert offered(clerk, query) == ["2026", "February 2", "February 3"]
+
+
 def test_a_choice_leads_to_its_rows_and_keeps_the_other_filters(clerk, customer, stored):
     placed(customer, stored, (2024, 11, 30), (2026, 1, 2), (2026, 1, 3))
     page = clerk.get(f"{ORDERS}?q=milk&placed_at__year=2026&placed_at__month=1")
