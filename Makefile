@@ -83,7 +83,7 @@ contract: venv ## schemathesis for long, on SQLite (CONTRACT_EXAMPLES, CONTRACT_
 false-alarms: venv ## whether 100,000 of each kind of number pass for a card number, or how many (about 5 minutes)
 	@FALSE_ALARM_DRAWS=$${FALSE_ALARM_DRAWS:-100000} .venv/bin/python -m pytest tests/hostile/test_false_alarms.py $(ARGS)
 
-accounting: venv ## 10,000 operations under kills and faults, then 2,000 on moto (an hour on two busy cores; SEED, OPERATIONS, WORKERS)
+accounting: venv ## 10,000 operations under kills and faults, then 2,000 on moto (50 minutes on two busy cores; SEED, OPERATIONS, WORKERS)
 	@.venv/bin/python -m tests.accounting --seed "$(SEED)" --operations $(or $(OPERATIONS),10000) --workers $(or $(WORKERS),4)
 
 mutants: venv ## change the innermost rooms and see that a test notices (about an hour on two busy cores; MUTANTS="pan policy" does these alone, pan, tokens and fingerprints a minute)
