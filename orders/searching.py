@@ -94,11 +94,10 @@ class OrderSearch(forms.Form):
         """The orders that pass every filter. The days are those of the current time zone, both included."""
         filters = self.filters
         first, last = filters.get("placed_from"), filters.get("placed_to")
-        status = {"status": filters["status"]} if "status" in filters else {}
-        return orders.matching(
+        found = orders.in_status(filters["status"]) if "status" in filters else orders
+        return found.matching(
             placed_from=_beginning(first) if first else None,
             placed_before=_beginning(last + timedelta(days=1)) if last else None,
-            **status,
         ).about(filters.get("q", ""))
 
 
