@@ -7,22 +7,13 @@ from contextlib import contextmanager, suppress
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.clocks import clock
 from tests.wire import Wire
 from vault.aws import AWSSession, client_config
 from vault.exceptions import PlaintextRefused, VaultUnavailable
-from vault.gate import PATIENCE, TOO_MANY_CALLS, Gate, Turn
+from vault.gate import PATIENCE, TOO_MANY_CALLS, Gate
 
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
+__all__ = ["clock"]
 
 
 @pytest.fixture
@@ -334,85 +325,3 @@ def test_a_call_that_is_refused_is_not_made(session, gate, clock):
         with pytest.raises(VaultUnavailable):
             session.kms().create_key(**KEY)
     assert wire.calls.total() == 0
-
-
-# --- Locks that are held over a call ------------------------------------------------------------------------------------
-
-
-@contextmanager
-def taken(turn, gate=None):
-    """A turn that another thread has; with a gate, while it waits for AWS."""
-    begun, end = threading.Event(), threading.Event()
-
-    def hold():
-        context = {}
-        with turn:
-            if gate is not None:
-                gate.enter(context=context)
-            begun.set()
-            end.wait()
-            if gate is not None:
-                gate.leave(context=context)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert begun.wait(30)
-    try:
-        yield end.set
-    finally:
-        end.set()
-        thread.join()
-
-
-def test_nobody_waits_for_a_turn_of_somebody_whom_aws_holds_up(clock):
-    gate = Gate(3, clock=clock)
-    turn = Turn(gate)
-    with taken(turn, gate):
-        clock.now += PATIENCE
-        with pytest.raises(VaultUnavailable), turn:
-            pass
-    with turn:
-        pass
-
-
-@pytest.mark.parametrize("places", [0, 3])
-def test_a_turn_is_waited_for_while_its_holder_works(clock, pool, places):
-    gate = Gate(places, clock=clock)
-    turn = Turn(gate)
-    with taken(turn) as end:
-        clock.now += 60
-        waiting = pool.submit(turn.__enter__)
-        time.sleep(0.1)
-        assert not waiting.done()
-        end()
-        waiting.result()
-
-
-def test_it_is_waited_for_while_its_holder_has_just_asked_aws(clock, pool):
-    gate = Gate(3, clock=clock)
-    turn = Turn(gate)
-    with taken(turn, gate) as end:
-        waiting = pool.submit(turn.__enter__)
-        time.sleep(0.1)
-        assert not waiting.done()
-        end()
-        waiting.result()
-
-
-def test_without_a_limit_a_turn_is_waited_for_whatever_holds_it_up(clock, pool):
-    gate = Gate(0, clock=clock)
-    turn = Turn(gate)
-    with taken(turn, gate) as end:
-        clock.now += 60
-        waiting = pool.submit(turn.__enter__)
-        time.sleep(0.1)
-        assert not waiting.done()
-        end()
-        waiting.result()
-
-
-def test_a_turn_is_given_back_after_an_error_and_can_be_taken_twice(clock, pool):
-    turn = Turn(Gate(1, clock=clock))
-    with suppress(OSError), turn, turn:
-        raise OSError
-    pool.submit(turn.__enter__).result()

@@ -5,26 +5,17 @@ import pytest
 from dynamodb_encryption_sdk.structures import EncryptionContext
 
 from tests.cards import NUMBERS
+from tests.clocks import clock
 from vault.aws import AWSSession, client_config
 from vault.exceptions import RecordTampered, VaultSealed, VaultUnavailable
 from vault.gate import PATIENCE, Gate, Turn
 from vault.materials import ReusedDataKey
 from vault.pan import PAN
 
+__all__ = ["clock"]
+
 pytestmark = pytest.mark.django_db
 PANS = [PAN(numbers[0]) for numbers in NUMBERS.values()]
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

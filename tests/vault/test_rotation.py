@@ -156,18 +156,22 @@ def test_a_process_without_the_list_seals_under_the_alias_until_that_moves(vault
     assert vault.store.open([kept[0].token])[0].record.pan == VISA
 
 
-@pytest.mark.parametrize("materials", ["per-item", "reused"])
-def test_a_card_that_kms_was_asked_for_while_the_alias_moved_is_sealed_again(faults, settings, read, materials):
-    """KMS took so long that every process could be taken to know the new list."""
-    settings.VAULT = settings.VAULT | {"MATERIALS": materials}
-    slow = current_vault()
-    assert slow.store
+def overtake(slow, faults):
+    """Let another process rotate the key while KMS takes so long that every process could be taken to know the new list."""
 
-    def be_overtaken(moment):
+    def rotate(moment):
         slow._read_at -= slow.config.KEYS_MAX_AGE
         Rotation(Vault(slow.config), sleep=lambda seconds: None).rotate_card_key()
 
-    faults.at(Point("before", "call GenerateDataKey"), be_overtaken)
+    faults.at(Point("before", "call GenerateDataKey"), rotate)
+
+
+@pytest.mark.parametrize("materials", ["per-item", "reused"])
+def test_a_card_that_kms_was_asked_for_while_the_alias_moved_is_sealed_again(faults, settings, read, materials):
+    settings.VAULT = settings.VAULT | {"MATERIALS": materials}
+    slow = current_vault()
+    assert slow.store
+    overtake(slow, faults)
     card = services.tokenize(VISA).card
     assert read([card]) == [VISA]
     assert faults.reached[Point("before", "call GenerateDataKey")] == 2
@@ -181,12 +185,7 @@ def test_a_card_that_was_being_sealed_anew_while_the_alias_moved_is_not_written(
     _vaults.clear()
     slow = current_vault()
     assert slow.store
-
-    def be_overtaken(moment):
-        slow._read_at -= slow.config.KEYS_MAX_AGE
-        Rotation(Vault(slow.config), sleep=lambda seconds: None).rotate_card_key()
-
-    faults.at(Point("before", "call GenerateDataKey"), be_overtaken)
+    overtake(slow, faults)
     assert reseal(due(slow, [card]), Selection(before=timezone.now())) == {Outcome.BUSY: 1}
     assert read([card]) == [VISA]
     assert reseal(due(slow, [card]), Selection()) == {Outcome.RESEALED: 1}
