@@ -1,12 +1,9 @@
-"""Rotating keys: what seals, what opens, what is recognized, and when a key may go."""
+"""Rotating keys: what seals, what opens, and when a key may go."""
 
-import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 from threading import Barrier
-from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -14,66 +11,32 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from tests.cards import NUMBERS
-from tests.factories import make_user
 from tests.faults import Point
+from tests.vault.rotating import (
+    PANS,
+    VISA,
+    age_the_list,
+    another_process,
+    cards,
+    due,
+    keys_by_number,
+    read,
+    rotation,
+    run,
+)
 from tests.wire import Wire
 from vault import services
 from vault.backend import Vault, _vaults, current_vault
 from vault.exceptions import KeyInUse, KeyListTooYoung, RecordTampered, Tampering, VaultSealed, VaultUnavailable
-from vault.keyring import KeyRing
 from vault.models import AuditEvent, Card, ItemChange, Key, Run
 from vault.pan import PAN
-from vault.records import key_mark
 from vault.resealing import Outcome, Selection, reseal
 from vault.rotation import KeyOfAnotherKind, KeyOnList, NoSuchKey, Rotation, RotationUnderWay
 from vault.tokens import Token
 
+__all__ = ["cards", "read", "rotation"]
+
 pytestmark = pytest.mark.django_db
-PANS = [PAN(numbers[0]) for numbers in NUMBERS.values()]
-VISA = PANS[0]
-
-
-@pytest.fixture
-def cards():
-    return [result.card for result in services.tokenize_many(PANS)]
-
-
-@pytest.fixture
-def read():
-    reader = make_user("ray", "vault.detokenize_pan")
-    return lambda cards: services.detokenize_many(
-        [card.token for card in cards], actor=reader, purpose="refund: charged twice"
-    )
-
-
-@pytest.fixture
-def rotation(vault):
-    return Rotation(vault, sleep=lambda seconds: None)
-
-
-def run(command, *arguments):
-    """What a command says as JSON; it must end well."""
-    out = StringIO()
-    call_command(command, *arguments, "--format=json", stdout=out)
-    return json.loads(out.getvalue())
-
-
-def age_the_list(seconds=61):
-    Key.objects.update(changed_at=timezone.now() - timedelta(seconds=seconds))
-
-
-def another_process(vault):
-    """A vault with the same settings that has not looked at the list since it was opened."""
-    other = Vault(vault.config)
-    assert other.store
-    return other
-
-
-def keys_by_number():
-    return {(key["purpose"], key["number"]): key for key in run("vault_keys")}
-
-
-# --- The card key ----------------------------------------------------------------------------------------------------
 
 
 def test_a_vault_that_was_never_rotated_lists_the_keys_of_its_settings(cards):
@@ -302,332 +265,6 @@ def test_a_key_past_its_cryptoperiod_is_said_to_be(settings, vault_settings, mon
         call_command("vault_keys")
     assert caught.value.returncode == 2
     assert "overdue" in capsys.readouterr().out
-
-
-# --- The fingerprint key ----------------------------------------------------------------------------------------------
-
-
-def test_known_cards_are_recognized_at_every_step_of_a_rotation(vault, rotation, cards, read):
-    tokens = [Token.parse(card.token) for card in cards]
-
-    def all_known():
-        return vault.store.find_many(PANS) == tokens and all(
-            result.status == "existing" for result in services.tokenize_many(PANS)
-        )
-
-    assert rotation.add_fingerprint_key().number == 2
-    assert all_known()
-    age_the_list()
-    with pytest.raises(KeyInUse):
-        rotation.promote_fingerprint_key()
-    run("vault_reencrypt")
-    assert all_known()
-    rotation.promote_fingerprint_key()
-    assert all_known()
-    age_the_list()
-    with pytest.raises(KeyInUse):
-        rotation.retire("fingerprint", 1)
-    run("vault_reencrypt")
-    assert all_known()
-    rotation.retire("fingerprint", 1)
-    assert all_known()
-    assert read(cards) == PANS
-    assert vault.fingerprint_keys.created_at(1) is None
-    counts = {key["number"]: key["items"] for key in run("vault_keys") if key["purpose"] == "fingerprint"}
-    assert counts == {1: 0, 2: len(cards)}
-
-
-def test_a_fingerprint_secret_that_a_crash_left_is_destroyed_by_the_next_retirement(
-    vault, rotation, cards, monkeypatch
-):
-    rotation.add_fingerprint_key()
-    run("vault_reencrypt")
-    age_the_list()
-    rotation.promote_fingerprint_key()
-    run("vault_reencrypt")
-    age_the_list()
-    with monkeypatch.context() as patch:
-        patch.setattr(vault.fingerprint_keys, "destroy", lambda number: (_ for _ in ()).throw(VaultUnavailable()))
-        with pytest.raises(VaultUnavailable):
-            rotation.retire("fingerprint", 1)
-    assert vault.fingerprint_keys.exists(1)
-    rotation.retire("fingerprint", 1)
-    assert not vault.fingerprint_keys.exists(1)
-
-
-def test_a_list_is_as_old_as_the_question_for_it(vault, monkeypatch):
-    other, now = Vault(vault.config), [100.0]
-    monkeypatch.setattr("vault.backend.time", SimpleNamespace(monotonic=lambda: now[0]))
-
-    def slow(config):
-        now[0] += 20
-        return KeyRing(*named)
-
-    named = (vault.ring.sealing, vault.ring.opening)
-    monkeypatch.setattr("vault.backend.key_ring", slow)
-    assert other.store
-    now[0] += 11
-    before = now[0]
-    assert other.store
-    assert now[0] > before
-
-
-def test_a_long_call_looks_at_the_list_on_its_way(vault, rotation, monkeypatch):
-    monkeypatch.setattr("vault.services._CARDS_AT_ONCE", 2)
-    store, real = vault.store, vault.store.keep
-
-    def meanwhile(pans):
-        kept = real(pans)
-        rotation.rotate_card_key()
-        return kept
-
-    monkeypatch.setattr(store, "keep", meanwhile)
-    cards = [result.card for result in services.tokenize_many(PANS)]
-    marks = [key_mark(item) for item in due(vault, cards)]
-    assert marks[0] == "" != marks[-1]
-
-
-def test_processes_at_neighboring_steps_give_one_number_one_token(vault, rotation, cards):
-    first, second = PAN(NUMBERS["visa"][1]), PAN(NUMBERS["mastercard"][1])
-    before = another_process(vault)
-    rotation.add_fingerprint_key()
-    (kept,) = before.store.keep([first])
-    assert vault.store.keep([first])[0].token == kept.token
-    (kept,) = vault.store.keep([second])
-    assert before.store.keep([second])[0].token == kept.token
-
-
-def test_sealing_a_card_anew_takes_no_fingerprint_of_another(vault, rotation, cards):
-    rotation.add_fingerprint_key()
-    run("vault_reencrypt")
-    (item,) = due(vault, cards[:1])
-    named = item["fingerprint"]["S"].split(" ")[0]
-    age_the_list()
-    rotation.promote_fingerprint_key()
-    other = vault.store.open([Token.parse(cards[1].token)])[0].record
-    planted = vault.store._sealer.seal_fingerprint(other, named)
-    vault.session.dynamodb().put_item(TableName=vault.config.TABLE, Item=planted)
-    assert reseal([item], Selection()) == {Outcome.RESEALED: 1}
-    assert vault.store.owners([named]) == {named: other.token}
-
-
-def test_a_card_whose_answer_was_lost_on_the_way_stays_readable(any_vault, read):
-    wire = Wire(any_vault)
-    card = services.tokenize(VISA).card
-    items = due(any_vault, [card])
-    wire.interrupt("TransactWriteItems")
-    with pytest.raises(VaultUnavailable):
-        reseal(items, Selection(before=timezone.now()))
-    assert read([card]) == [VISA]
-    ItemChange.objects.update(started_at=timezone.now() - timedelta(minutes=2))
-    assert reseal(due(any_vault, [card]), Selection()) == {Outcome.CURRENT: 1}
-    assert not ItemChange.objects.exists()
-    assert read([card]) == [VISA]
-
-
-def test_processes_before_and_after_a_promotion_too(vault, rotation):
-    first, second = PAN(NUMBERS["visa"][1]), PAN(NUMBERS["mastercard"][1])
-    rotation.add_fingerprint_key()
-    age_the_list()
-    before = another_process(vault)
-    rotation.promote_fingerprint_key()
-    (kept,) = before.store.keep([first])
-    assert vault.store.keep([first])[0].token == kept.token
-    (kept,) = vault.store.keep([second])
-    assert before.store.keep([second])[0].token == kept.token
-
-
-def test_one_fingerprint_rotation_at_a_time_and_none_promoted_too_early(rotation):
-    rotation.add_fingerprint_key()
-    with pytest.raises(RotationUnderWay):
-        rotation.add_fingerprint_key()
-    with pytest.raises(KeyListTooYoung):
-        rotation.promote_fingerprint_key()
-
-
-def test_there_is_nothing_to_promote_without_a_rotation(rotation):
-    with pytest.raises(NoSuchKey):
-        rotation.promote_fingerprint_key()
-
-
-def test_a_retired_secret_is_neither_made_again_nor_missed(vault, rotation, cards, capsys):
-    rotation.add_fingerprint_key()
-    age_the_list()
-    run("vault_reencrypt")
-    rotation.promote_fingerprint_key()
-    age_the_list()
-    run("vault_reencrypt")
-    rotation.retire("fingerprint", 1)
-    call_command("vault_provision")
-    assert not vault.fingerprint_keys.exists(1)
-    call_command("vault_check")
-    assert "FAILED" not in capsys.readouterr().out
-
-
-# --- Sealing anew -----------------------------------------------------------------------------------------------------
-
-
-def due(vault, cards):
-    tokens = [Token.parse(card.token) for card in cards]
-    return list(vault.store.read(tokens).values())
-
-
-def test_segments_share_the_cards_between_them(rotation, cards):
-    rotation.rotate_card_key()
-    done = [run("vault_reencrypt", f"--segment={number}", "--total-segments=4")["counts"] for number in range(4)]
-    assert sum(counts.get("resealed", 0) for counts in done) == len(cards)
-
-
-def test_a_dry_run_counts_and_changes_nothing(rotation, cards):
-    rotation.rotate_card_key()
-    before = list(Card.objects.values_list("item_digest", flat=True))
-    assert run("vault_reencrypt", "--dry-run") == {"segment": 0, "of": 1, "left": len(cards), "counts": {}}
-    assert list(Card.objects.values_list("item_digest", flat=True)) == before
-    assert not Run.objects.exists()
-
-
-def test_a_run_that_was_stopped_goes_on_and_one_for_other_keys_does_not(vault, rotation, cards):
-    rotation.rotate_card_key()
-    ring = vault.ring
-    keys = {"key": ring.sealing.name, "fingerprints": list(ring.written), "all": False}
-    Run.objects.create(operation="reencrypt", position={"after": "", **keys}, counts={"resealed": 7})
-    assert run("vault_reencrypt")["counts"]["resealed"] == 7 + len(cards)
-    Run.objects.create(operation="reencrypt", position={"after": "x", **keys, "key": "other"}, counts={"resealed": 7})
-    assert run("vault_reencrypt")["counts"] == {"current": len(cards)}
-
-
-def test_a_damaged_card_is_refused_and_stays_as_it_is(vault, rotation, cards):
-    rotation.rotate_card_key()
-    item = due(vault, cards[:1])[0] | {"created_at": {"S": "2020-01-01T00:00:00+00:00"}}
-    vault.session.dynamodb().put_item(TableName=vault.config.TABLE, Item=item)
-    with pytest.raises(CommandError) as caught:
-        run("vault_reencrypt")
-    assert caught.value.returncode == 2
-    assert due(vault, cards[:1]) == [item]
-    assert AuditEvent.objects.filter(is_alarm=True, operation="card.tampered").exists()
-
-
-def test_an_erased_card_is_left_alone(vault, rotation, cards):
-    rotation.rotate_card_key()
-    Card.objects.filter(token=cards[0].token).update(status="erased")
-    assert reseal(due(vault, cards[:1]), Selection()) == {Outcome.NO_CARD: 1}
-
-
-@pytest.mark.parametrize("state", ["unknown", "erased"])
-def test_a_card_that_a_crash_left_under_the_old_key_is_said_to_be_left(vault, settings, rotation, cards, state):
-    """Nobody seals it anew, and the old key cannot go while it is there."""
-    settings.VAULT = settings.VAULT | {"ORPHAN_GRACE": 1}
-    rotation.rotate_card_key()
-    if state == "unknown":
-        cards[0].delete()
-        time.sleep(1.1)
-    else:
-        Card.objects.filter(pk=cards[0].pk).update(status="erased", erased_at=timezone.now() - timedelta(hours=1))
-    with pytest.raises(CommandError, match="vault_fsck") as left:
-        run("vault_reencrypt")
-    assert left.value.returncode == 2
-    assert keys_by_number()["card", 1]["items"] == 1
-    call_command("vault_fsck", "--repair", stdout=StringIO())
-    assert run("vault_reencrypt")["left"] == 0
-    assert keys_by_number()["card", 1]["items"] == 0
-
-
-def test_a_card_that_somebody_else_is_writing_is_left_to_them(vault, rotation, cards):
-    rotation.rotate_card_key()
-    ItemChange.objects.create(card=cards[0], version=2, digest="0" * 64)
-    assert reseal(due(vault, cards[:1]), Selection()) == {Outcome.BUSY: 1}
-
-
-@pytest.mark.parametrize("was_written", [False, True], ids=["before the item", "after the item"])
-def test_a_note_that_a_dead_process_left_is_settled(vault, rotation, cards, read, was_written):
-    rotation.rotate_card_key()
-    token = Token.parse(cards[0].token)
-    rewrite = vault.store.rewrite(token, due(vault, cards[:1])[0])
-    long_ago = timezone.now() - timedelta(minutes=2)
-    ItemChange.objects.create(card=cards[0], version=2, digest=rewrite.after.digest, started_at=long_ago)
-    if was_written:
-        assert vault.store.commit(rewrite)
-    assert read(cards[:1]) == [VISA]
-    reseal(due(vault, cards[:1]), Selection(before=timezone.now()))
-    assert not ItemChange.objects.exists()
-    assert read(cards[:1]) == [VISA]
-    assert Card.objects.get(token=token.text).item_version == (3 if was_written else 2)
-
-
-def test_a_note_beside_an_item_that_is_current_is_settled_by_the_next_run(vault, rotation, cards):
-    rotation.rotate_card_key()
-    token = Token.parse(cards[0].token)
-    rewrite = vault.store.rewrite(token, due(vault, cards[:1])[0])
-    ItemChange.objects.create(card=cards[0], version=rewrite.after.version, digest=rewrite.after.digest)
-    assert vault.store.commit(rewrite)
-    with pytest.raises(CommandError) as caught:
-        run("vault_reencrypt")
-    assert caught.value.returncode == 2
-    ItemChange.objects.update(started_at=timezone.now() - timedelta(minutes=2))
-    assert run("vault_reencrypt")["counts"] == {"current": len(cards)}
-    assert not ItemChange.objects.exists()
-    row = Card.objects.get(token=token.text)
-    assert (row.item_version, row.item_digest) == (rewrite.after.version, rewrite.after.digest)
-
-
-def test_a_list_of_before_the_newest_key_is_no_tampering(vault, rotation, cards, monkeypatch):
-    stale = another_process(vault)
-    rotation.rotate_card_key()
-    new = services.tokenize(PAN(NUMBERS["visa"][1])).card
-    for module in ("vault.resealing", "vault.opening"):
-        monkeypatch.setattr(f"{module}.current_vault", lambda: stale)
-    assert reseal(due(vault, [new]), Selection()) == {Outcome.BUSY: 1}
-    assert reseal(due(vault, [new]), Selection()) == {Outcome.CURRENT: 1}
-    assert not AuditEvent.objects.filter(is_alarm=True).exists()
-
-
-def test_a_card_erased_and_handed_in_again_meanwhile_is_no_tampering(vault, rotation, cards):
-    items = due(vault, cards[:1])
-    rotation.rotate_card_key()
-    services.erase(cards[0].token, actor=make_user("sue", "vault.erase_card"), reason="The cardholder asked for it")
-    Card.objects.filter(token=cards[0].token).update(status=Card.Status.ACTIVE)
-    services.tokenize(VISA)
-    real = Card.refresh_from_db
-
-    def erased(card, *args, **kwargs):
-        Card.objects.filter(token=cards[0].token).update(status=Card.Status.ERASED)
-        real(card, *args, **kwargs)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Card, "refresh_from_db", erased)
-        assert reseal(items, Selection()) == {Outcome.NO_CARD: 1}
-    assert not AuditEvent.objects.filter(is_alarm=True).exists()
-
-
-def test_a_batch_that_takes_longer_than_its_notes_hold_is_left(vault, rotation, cards, monkeypatch):
-    rotation.rotate_card_key()
-    items, real = due(vault, cards[:2]), vault.store.commit
-    later = time.monotonic() + 33
-
-    def slow(rewrite):
-        monkeypatch.setattr("vault.resealing.time.monotonic", lambda: later)
-        return real(rewrite)
-
-    monkeypatch.setattr(vault.store, "commit", slow)
-    assert reseal(items, Selection()) == {Outcome.RESEALED: 1, Outcome.BUSY: 1}
-    assert not ItemChange.objects.exists()
-
-
-def test_writers_never_lose(vault, rotation, cards, monkeypatch):
-    rotation.rotate_card_key()
-    store = current_vault().store
-    real = store.commit
-
-    def late(rewrite):
-        monkeypatch.setattr(store, "commit", real)
-        store.remove(rewrite.token)
-        return real(rewrite)
-
-    monkeypatch.setattr(store, "commit", late)
-    items = due(vault, cards[:1])
-    assert reseal(items, Selection()) == {Outcome.BUSY: 1}
-    assert due(vault, cards[:1]) == []
-    assert not ItemChange.objects.exists()
 
 
 def test_the_whole_way_of_both_keys_on_both_engines(any_vault, read):
