@@ -1,7 +1,8 @@
 """What AWS asks for what the vault uses, in US dollars, on demand, without free tiers and discounts.
 
-List prices of US East (N. Virginia), as published in November 2026 at aws.amazon.com/kms/pricing, /dynamodb/pricing and
-/cloudtrail/pricing. KMS has one price everywhere; DynamoDB is up to a quarter dearer in Europe.
+List prices of US East (N. Virginia) as known in November 2026. The newest published copies that could be read then were
+of March 2026 (KMS) and July 2025 (DynamoDB): look at aws.amazon.com/kms/pricing and /dynamodb/pricing before you sign
+anything. KMS has one price everywhere; DynamoDB is up to a quarter dearer in Europe.
 """
 
 from typing import Final
