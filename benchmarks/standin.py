@@ -202,9 +202,9 @@ class StandIn:
 def running(latency: float) -> Iterator[StandIn]:
     """A stand-in in a process of its own; every call takes `latency` seconds."""
     command = [sys.executable, "-m", "benchmarks.standin", "--latency", str(latency * 1000)]
-    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
+    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout is not None  # noqa: S101 - for the type checker
+            assert process.stdout is not None
             yield StandIn(int(process.stdout.readline()))
         finally:
             process.terminate()
