@@ -56,19 +56,20 @@ print(AuthToken.objects.create(make_user("bench", *sys.argv[1:]))[1])
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one request: milliseconds of processor and of the clock, queries, calls of AWS by service."""
+    """Of one request: milliseconds of processor and of the clock, queries, audit events, calls of AWS by service."""
 
     web: float
     database: float
     clock: float
     queries: float
+    events: float
     kms: float
     dynamodb: float
 
     def __str__(self) -> str:
         return (
             f"{self.web:.1f} | {self.database:.1f} | {self.clock:.0f} | {self.queries:.0f} "
-            f"| {self.kms:.3g} | {self.dynamodb:.3g}"
+            f"| {self.events:.3g} | {self.kms:.3g} | {self.dynamodb:.3g}"
         )
 
 
@@ -85,6 +86,7 @@ class Bench:
         self.aws, self.port, self.worker, self.token = aws, port, worker, token
         url, _, options = shop.environment["DATABASE_URL"].partition("?")
         self.schema = url.rpartition("/")[2]
+        self.audit = shop.environment["AUDIT_DATABASE_URL"].partition("?")[0].rpartition("/")[2]
         self.database = MySQLdb.connect(user="root", unix_socket=options.partition("unix_socket=")[2])
         self.server = int(Path(self.sql("SELECT @@pid_file")[0][0]).read_text())
         self.wire = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -107,7 +109,7 @@ class Bench:
             request()
         self.aws.forget()
         web, database, questions = processor_seconds(self.worker), processor_seconds(self.server), self.questions()
-        spans = []
+        events, spans = self.events(), []
         for _ in range(REQUESTS):
             began = time.perf_counter()
             request()
@@ -119,6 +121,7 @@ class Bench:
             database=(processor_seconds(self.server) - database) * 1000 / REQUESTS,
             clock=statistics.median(spans) * 1000,
             queries=(self.questions() - questions) / REQUESTS,
+            events=(self.events() - events) / REQUESTS,
             kms=kms / REQUESTS,
             dynamodb=(counts.total() - kms) / REQUESTS,
         )
@@ -127,6 +130,9 @@ class Bench:
         return int(self.sql("SHOW GLOBAL STATUS LIKE 'Com_stmt_execute'")[0][1]) + int(
             self.sql("SHOW GLOBAL STATUS LIKE 'Questions'")[0][1]
         )
+
+    def events(self) -> int:
+        return int(self.sql(f"SELECT COUNT(*) FROM {self.audit}.vault_auditevent")[0][0])
 
     def stored(self) -> int:
         """Bytes of all tables and indexes in SQL, the audit log included."""
@@ -193,8 +199,10 @@ def main() -> None:
     numbers = (with_check_digit(f"{CANARY_BIN}{number:07d}") for number in itertools.count())
     for materials in ("per-item", "reused"):
         with bench(materials) as shop:
-            print(f"| `{materials}` | web, ms CPU | database, ms CPU | clock, ms | queries | KMS | DynamoDB |")
-            print("|---|---|---|---|---|---|---|")
+            print(
+                f"| `{materials}` | web, ms CPU | database, ms CPU | clock, ms | queries | audit events | KMS | DynamoDB |"
+            )
+            print("|---|---|---|---|---|---|---|---|")
             for name, request in requests_of(shop, numbers).items():
                 print(f"| {name} | {shop.cost(request)} |", flush=True)
             print()
