@@ -1,5 +1,6 @@
 """Rotating keys: what seals, what opens, and when a key may go."""
 
+import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -207,6 +208,12 @@ def test_a_new_key_has_the_tags_by_which_roles_may_use_it(vault, rotation, is_gi
     wanted = {"vault-table": "vault-test", "vault-key": "card"}
     assert tags_of(vault, new) == wanted | ({"team": "payments"} if is_given else {})
     assert tags_of(vault, old).keys() - wanted.keys() == {"aws:cloudformation:stack-name"}
+
+
+def test_who_rotates_need_not_be_one_who_may_change_policies(vault, wire, rotation):
+    rotation.rotate_card_key()
+    made = [json.loads(body) for body in wire.bodies if b'"KeySpec"' in body and b'"Policy"' in body]
+    assert [body["BypassPolicyLockoutSafetyCheck"] for body in made] == [True]
 
 
 def test_a_key_that_cannot_be_tagged_does_not_seal(vault, wire, rotation, cards):
