@@ -188,7 +188,7 @@ VAULT = {
     "PURPOSES": env.words(
         "VAULT_PURPOSES", default=["settlement", "refund", "fraud-investigation", "dispute", "support", "migration"]
     ),
-    # By purpose, in JSON; .env.example has one.
+    # By purpose, in JSON; .env.example has an example.
     "PURPOSE_RULES": env.mapping("VAULT_PURPOSE_RULES"),
     "READ_BUDGET": env.number("VAULT_READ_BUDGET", default=60),
     "SEARCH_BUDGET": env.number("VAULT_SEARCH_BUDGET", default=60),

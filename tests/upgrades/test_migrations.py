@@ -30,8 +30,9 @@ def test_the_version_before_survives_every_later_migration():
 
 def test_a_migration_that_is_not_released_is_looked_at():
     released = BASELINE["migrations"] | {"vault": "0009_api_requests", "orders": "0008_saved_cards_by_card"}
-    later = [f"{each.app_label}.{each.name}" for each, _ in later_migrations(connection, released)]
-    assert sorted(later) == ["orders.0009_orders_of_a_status", "vault.0010_console"]
+    later = {f"{each.app_label}.{each.name}" for each, _ in later_migrations(connection, released)}
+    assert later >= {"orders.0009_orders_of_a_status", "vault.0010_console"}
+    assert "orders.0008_saved_cards_by_card" not in later
 
 
 # --- What is caught ------------------------------------------------------------------------------------------------
