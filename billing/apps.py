@@ -12,8 +12,11 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from billing import access_log, borrowed_names, checks, sessions, users  # noqa: F401 - they register themselves
+        from billing import access_log, borrowed_names, checks, core_dumps, sessions, users  # noqa: F401 - they register
 
+        # Servers and commands alike, before the first of them has seen a card.
+        if checks.has_real_cards():
+            core_dumps.forbid()
         borrowed_names.translate()
         if settings.SENTRY_DSN:
             # Its client is imported for this alone.

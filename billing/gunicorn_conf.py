@@ -4,8 +4,10 @@ import os
 import signal
 from typing import Any
 
+from billing import core_dumps
 from billing.logs import seal
-from billing.settings.logging import LOGGING
+from billing.settings.logging import IS_LAPTOP, LOGGING
+
 
 bind = f"{os.environ.get('BIND', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
@@ -28,8 +30,11 @@ logconfig_dict = LOGGING
 
 
 def on_starting(server: Any) -> None:
-    """Make exceptions of the master, and warnings, lines of the log as well."""
+    """Make exceptions of the master, and warnings, lines of the log as well, and let no core file of it be written."""
     seal()
+    # Those who work on this project may want to look into it.
+    if not IS_LAPTOP:
+        core_dumps.forbid()
 
 
 def post_fork(server: Any, worker: Any) -> None:
