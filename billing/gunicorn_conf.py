@@ -2,12 +2,15 @@
 
 import os
 import signal
-from typing import Any
+import ssl
+from collections.abc import Callable
+from typing import Any, Final
 
 from billing import core_dumps
 from billing.logs import seal
 from billing.settings.logging import IS_LAPTOP, LOGGING
 
+TLS_UNKNOWN: Final = "WEB_TLS must be ephemeral, or empty for plain HTTP behind a proxy on this machine."
 
 bind = f"{os.environ.get('BIND', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
@@ -21,12 +24,28 @@ timeout = 60
 graceful_timeout = 30
 # Longer than the 60 idle seconds of an AWS load balancer, which otherwise meets a closed connection now and then.
 keepalive = 75
+# Workers say there that they live, by changing the time of a file. A disk could keep one waiting until it is killed.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a file without a name
 # No second way in: gunicorn would open a control socket in the user's home.
 control_socket_disable = True
 
 # What is logged is what Django logs, from the first line on; what it says of a request is in `billing.server_log`.
 logger_class = "billing.server_log.Logger"
 logconfig_dict = LOGGING
+
+if _tls := os.environ.get("WEB_TLS", ""):
+    if _tls != "ephemeral":
+        raise ValueError(TLS_UNKNOWN)
+    from billing.task_tls import ephemeral_context
+
+    # Before the workers are forked: all answer under one key.
+    _context = ephemeral_context()
+    # It takes a file for gunicorn to speak TLS. It never reads this one: `ssl_context` has what it needs.
+    certfile = os.devnull
+
+    def ssl_context(config: Any, default_ssl_context_factory: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """The same for every connection."""
+        return _context
 
 
 def on_starting(server: Any) -> None:
