@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. The work is done by the scripts in deploy/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format bench-audit bench-pages schema client messages access contract false-alarms accounting mutants load load-tokens load-import load-steady load-orders image lock venv
+.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format bench-audit bench-pages bench-costs bench-requests schema client messages access contract false-alarms accounting mutants load load-tokens load-import load-steady load-orders image lock venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ bench-audit: venv ## what the audit log costs with eight writers (about 2 minute
 bench-pages: venv ## how long the lists of orders take with 10,000 of them, on SQLite and MariaDB (about 2 minutes)
 	@DATA_DIR=$$(mktemp -d) .venv/bin/python benchmarks/pages.py
 	@DATA_DIR=$$(mktemp -d) .venv/bin/python -m tests.mariadb --durable -- .venv/bin/python benchmarks/pages.py
+
+bench-costs: venv ## what a million cards cost at AWS, from counted calls (half a minute)
+	@DATA_DIR=$$(mktemp -d) .venv/bin/python benchmarks/costs.py 2>/dev/null
+
+bench-requests: venv ## processor time, queries and calls of AWS of a request (about 4 minutes; REQUESTS)
+	@DATA_DIR=$$(mktemp -d) .venv/bin/python -m tests.mariadb --durable -- .venv/bin/python -W ignore -m benchmarks.requests 2>/dev/null
 
 schema: venv ## write docs/openapi.json from the code
 	@deploy/setup/schema.sh

@@ -9,16 +9,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any, Final
 
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
 
 from vault import alarms, erasure
 from vault.acceptance import refuse_real
 from vault.audit import CURRENT, audited
 from vault.backend import current_vault
+from vault.cardrows import Status, Tokenization, keep, note_use, remember
 from vault.exceptions import (
     AuditUnavailable,
     CardErased,
@@ -42,26 +41,29 @@ from vault.policy import (
     is_granted_sight,
 )
 from vault.purposes import Purpose
-from vault.retention import retention
 from vault.store import KeptCard
 from vault.tokens import Token
 
-
-class Status(StrEnum):
-    """What became of a card that was handed in."""
-
-    CREATED = "created"
-    EXISTING = "existing"
-    UPDATED = "updated"
-
-
-@dataclass(frozen=True, slots=True)
-class Tokenization:
-    """A card's token, what is known of the card, and whether it was new, known, or known with another expiry."""
-
-    token: Token
-    card: Card
-    status: Status
+__all__ = [
+    "Erasure",
+    "Status",
+    "Tokenization",
+    "describe",
+    "detokenize",
+    "detokenize_each",
+    "detokenize_many",
+    "erase",
+    "erasures",
+    "find",
+    "is_erased",
+    "mark_used",
+    "may_follow_erasures",
+    "may_use_any_token",
+    "search",
+    "tokenize",
+    "tokenize_each",
+    "tokenize_many",
+]
 
 
 def tokenize(pan: PAN, *, expires: date | None = None, is_external: bool = True) -> Tokenization:
@@ -89,8 +91,8 @@ def tokenize_many(
         kept: list[KeptCard] = []
         for start in range(0, len(pans), _CARDS_AT_ONCE):
             # Each time with the list of keys of now: a key may be retired that an older list still seals under.
-            kept += _keep(pans[start : start + _CARDS_AT_ONCE])
-        results = [_remember(*each, is_external=is_external) for each in zip(pans, kept, dates, strict=True)]
+            kept += keep(pans[start : start + _CARDS_AT_ONCE])
+        results = remember(pans, kept, dates, is_external=is_external)
         tokens = [result.token.text for result in results]
         outcome.update({"token": tokens[0]} if len(tokens) == 1 else {"tokens": tokens})
     return results
@@ -179,7 +181,7 @@ def mark_used(token: Token | str) -> Card:
     From then on it is kept as long as a card that was used just now.
     """
     card = describe(token)
-    if _used(card, None, is_external=False) is None:
+    if note_use(card, None, is_external=False) is None:
         raise CardErased
     return card
 
@@ -294,7 +296,6 @@ def detokenize_each(
 
 
 _TAMPERED: Final = "A stored card failed its integrity check. Nothing was given out."
-_LOOKS: Final = 3
 _CARDS_AT_ONCE: Final = 100
 
 
@@ -306,75 +307,3 @@ def _alarmed(actor: object | None = CURRENT, **about: Any) -> Iterator[None]:
     except RecordTampered as tampered:
         alarms.sound("card.tampered", _TAMPERED, actor=actor, kind=tampered.kind.value, **about)
         raise
-
-
-def _keep(pans: Sequence[PAN]) -> list[KeptCard]:
-    store = current_vault().store
-    try:
-        return store.keep(pans)
-    except VaultUnavailable:
-        # Unless the keys changed while it was at work: then once more, with those of now.
-        if current_vault().store is store:
-            raise
-    return current_vault().store.keep(pans)
-
-
-def _remember(pan: PAN, kept: KeptCard, expires: date | None, *, is_external: bool) -> Tokenization:
-    """Keep in SQL what may be known without opening the card."""
-    for _ in range(_LOOKS):
-        card, is_new = _row(pan, kept, expires, is_external=is_external)
-        if is_new:
-            return Tokenization(kept.token, card, Status.CREATED)
-        if used := _used(card, expires, is_external=is_external):
-            return Tokenization(kept.token, card, used)
-        # It was erased meanwhile, or a crash cut its erasure off. What is left goes, and the number gets a new token.
-        erasure.remove_items(kept.token, pan=pan)
-        (kept,) = _keep([pan])
-    raise VaultUnavailable
-
-
-def _row(pan: PAN, kept: KeptCard, expires: date | None, *, is_external: bool) -> tuple[Card, bool]:
-    """The row of a card, and whether it was made just now."""
-    if card := Card.objects.filter(token=kept.token.text).first():
-        return card, False
-    state = kept.written or current_vault().store.state(kept.token)
-    now = timezone.now()
-    columns = {
-        "brand": pan.brand,
-        "bin": pan.bin,
-        "last4": pan.last4,
-        "expires": expires,
-        "item_version": state.version,
-        "item_digest": state.digest,
-        "sealed_at": now,
-        "used_at": now,
-        "is_external": is_external,
-    }
-    columns |= retention(expires=expires, used_at=now)
-    # Another process may have been here in between; then its row stands.
-    return Card.objects.get_or_create(token=kept.token.text, defaults=columns)
-
-
-def _used(card: Card, expires: date | None, *, is_external: bool) -> Status | None:
-    """Note that a known card was handed in again, maybe with another expiry; None if it is no longer on file."""
-    status = Status.UPDATED if expires not in (None, card.expires) else Status.EXISTING
-    card.used_at = timezone.now()
-    changes: dict[str, Any] = {"used_at": card.used_at}
-    if is_external:
-        changes["is_external"] = True
-    # Conditional, and behind the lock of an erasure: a card is erased or used, and never used after it was erased.
-    active = Card.objects.filter(token=card.token, status=Card.Status.ACTIVE)
-    if expires is not None:
-        rows, dated = active, {"expires": expires, **retention(expires=expires, used_at=card.used_at)}
-    else:
-        rows = active.filter(expires=card.expires)
-        dated = retention(expires=card.expires, used_at=card.used_at)
-    if not rows.update(**changes, **dated):
-        # Who knows no expiry leaves the one alone that somebody else gave just now.
-        if rows is active or not active.update(**changes):
-            return None
-        card.refresh_from_db()
-        return status
-    for name, value in (changes | dated).items():
-        setattr(card, name, value)
-    return status

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from tests.cards import NUMBERS
-from vault import services
+from vault import cardrows, services
 from vault.models import Card
 from vault.pan import PAN
 from vault.retention import add_months, retention
@@ -59,14 +59,14 @@ def test_the_dates_follow_the_card():
 @pytest.mark.parametrize("known", [None, date(2029, 1, 31)])
 def test_who_knows_no_expiry_keeps_the_one_that_somebody_gives_meanwhile(known, monkeypatch):
     services.tokenize(VISA, expires=known)
-    real = services.retention
+    real = cardrows.retention
 
     def slow(**arguments):
-        monkeypatch.setattr(services, "retention", real)
+        monkeypatch.setattr(cardrows, "retention", real)
         services.tokenize(VISA, expires=date(2031, 3, 31))
         return real(**arguments)
 
-    monkeypatch.setattr(services, "retention", slow)
+    monkeypatch.setattr(cardrows, "retention", slow)
     again = services.tokenize(VISA)
     stored = Card.objects.get()
     assert stored.expires == again.card.expires == date(2031, 3, 31)

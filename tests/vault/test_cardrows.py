@@ -1,0 +1,96 @@
+"""Many cards at once: as few queries as for one, and the same rows as one by one."""
+
+from datetime import date
+
+import pytest
+from django.db import IntegrityError, connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.cards import CANARY_BIN, NUMBERS, with_check_digit
+from vault import cardrows, services
+from vault.models import Card
+from vault.pan import PAN
+from vault.services import Status
+
+pytestmark = pytest.mark.django_db
+JUNE, MAY = date(2031, 6, 30), date(2031, 5, 31)
+
+
+def some(number, start=0):
+    return [PAN(with_check_digit(f"{CANARY_BIN}{start + each:07d}")) for each in range(number)]
+
+
+def queries_of(call):
+    with CaptureQueriesContext(connection) as queries:
+        call()
+    return len([each for each in queries if "vault_auditevent" not in each["sql"]])
+
+
+def statuses(results):
+    return [each.status for each in results]
+
+
+def test_many_cards_take_as_many_queries_as_two():
+    def keep(pans):
+        services.tokenize_many(pans, expires=[JUNE] * len(pans))
+
+    keep(some(1))
+    few = [queries_of(lambda: keep(some(2))), queries_of(lambda: keep(some(2)))]
+    many = [queries_of(lambda: keep(some(100, start=10))), queries_of(lambda: keep(some(100, start=10)))]
+    assert many == few
+    assert Card.objects.count() == 102
+
+
+def test_new_and_known_cards_come_in_their_order_each_with_what_became_of_it():
+    old, dated, new = some(3)
+    services.tokenize_many([old, dated], expires=[JUNE, JUNE])
+
+    results = services.tokenize_many([new, dated, old, new], expires=[None, MAY, None, JUNE])
+
+    assert statuses(results) == [Status.CREATED, Status.UPDATED, Status.EXISTING, Status.UPDATED]
+    assert [each.card.last4 for each in results] == [each.last4 for each in (new, dated, old, new)]
+    rows = {card.token: card.expires for card in Card.objects.all()}
+    assert [rows[each.token.text] for each in results] == [JUNE, MAY, JUNE, JUNE]
+    # What is given back is what was written.
+    assert [results[at].card.expires for at in (1, 2, 3)] == [MAY, JUNE, JUNE]
+
+
+def test_a_card_that_another_process_writes_meanwhile_has_one_row(monkeypatch):
+    pans, real = some(3), Card.objects.in_bulk
+
+    def looked_up(self, tokens):
+        found = real(tokens)
+        Card.objects.create(token=tokens[1], brand="visa", last4=pans[1].last4, item_version=1)
+        return found
+
+    monkeypatch.setattr(type(Card.objects), "in_bulk", looked_up)
+    results = services.tokenize_many(pans)
+    assert statuses(results) == [Status.CREATED, Status.EXISTING, Status.CREATED]
+    assert Card.objects.count() == 3
+
+
+def test_an_insert_that_fails_leaves_nothing_of_itself(monkeypatch):
+    monkeypatch.setattr(cardrows, "_remember_one", lambda *_, **__: None)
+    pans, real = some(3), Card.objects.bulk_create
+
+    def refused(self, cards):
+        real(cards[:2])
+        raise IntegrityError
+
+    monkeypatch.setattr(type(Card.objects), "bulk_create", refused)
+    kept = cardrows.keep(pans)
+    cardrows.remember(pans, kept, [None] * 3, is_external=True)
+    assert Card.objects.count() == 0
+
+
+def test_one_that_was_erased_gets_a_new_token_and_the_others_keep_theirs():
+    visa, other = PAN(NUMBERS["visa"][0]), PAN(NUMBERS["mastercard"][0])
+    before = services.tokenize_many([visa, other])
+    # As an erasure that a crash cut off: the row says erased, the items are there.
+    Card.objects.filter(token=before[0].token.text).update(status=Card.Status.ERASED)
+
+    after = services.tokenize_many([visa, other])
+
+    assert statuses(after) == [Status.CREATED, Status.EXISTING]
+    assert after[0].token != before[0].token
+    assert after[1].token == before[1].token
