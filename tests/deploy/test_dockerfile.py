@@ -1,9 +1,12 @@
 """The Dockerfile and the scripts around it, by those who know what is usual."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.deploy.composed import SERVICES
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -35,3 +38,9 @@ def test_the_image_runs_as_nobody_and_starts_as_the_readme_says():
     assert instructions("CMD") == ['["gunicorn", "--config", "billing/gunicorn_conf.py", "billing.wsgi"]']
     assert "gunicorn --config billing/gunicorn_conf.py billing.wsgi" in (ROOT / "README.md").read_text()
     assert all(os.access(ROOT / script, os.X_OK) for script in SCRIPTS[:2])
+
+
+def test_the_health_check_is_the_same_everywhere():
+    check = (ROOT / "Dockerfile").read_text().partition("HEALTHCHECK ")[2].splitlines()[0].partition(" CMD ")[2]
+    assert json.loads(check) == ["python", "-m", "billing.probe"]
+    assert all(SERVICES[name]["healthcheck"]["test"] == ["CMD", *json.loads(check)] for name in ("web", "data-access"))
