@@ -1,6 +1,7 @@
 """A real server that speaks TLS under a key of its own, and the probe that asks it."""
 
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -17,6 +18,8 @@ from billing.task_tls import ephemeral_context
 from tests.billing.test_production import GOOD, GUNICORN, ROOT
 from tests.servers import free_port
 
+# What the image starts it with, where that is installed; not as process 1 here, so it is told to care for orphans.
+INIT = [tini, "-s", "--"] if (tini := shutil.which("tini")) else []
 PROBE = (sys.executable, "-m", "billing.probe")
 
 
@@ -31,11 +34,18 @@ def variables(folder, port, **more):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A server over TLS: its process, its environment and its folder."""
-    folder = tmp_path_factory.mktemp("server")
+    with started(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@contextmanager
+def started(folder):
     (folder / "tmp").mkdir()
     environment = variables(folder, free_port(), WEB_TLS="ephemeral")
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, *GUNICORN], env=environment, stdout=log, stderr=log, cwd=ROOT)
+        process = subprocess.Popen(
+            [*INIT, sys.executable, *GUNICORN], env=environment, stdout=log, stderr=log, cwd=ROOT
+        )
     try:
         for _ in range(300):
             if alive(environment):
@@ -51,12 +61,17 @@ def alive(environment):
     return subprocess.run(PROBE, env=environment, cwd=ROOT, check=False).returncode == 0
 
 
-def handshake(port, *, highest=ssl.TLSVersion.TLSv1_3):
-    """The version that was agreed on and the certificate that was shown."""
+def connected(port, *, highest=ssl.TLSVersion.TLSv1_3):
+    """A connection as a load balancer makes it, which looks at no name."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.maximum_version = highest
-    with closing(context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))) as connection:
+    return closing(context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=30)))
+
+
+def handshake(port, **options):
+    """The version that was agreed on and the certificate that was shown."""
+    with connected(port, **options) as connection:
         return connection.version(), connection.getpeercert(binary_form=True)
 
 
@@ -88,6 +103,26 @@ def certificate_of(context):
         answering = pool.submit(context.wrap_socket, theirs, server_side=True)
         with client.wrap_socket(ours) as connection, answering.result():
             return connection.getpeercert(binary_form=True)
+
+
+def test_a_request_that_has_begun_is_answered_before_the_server_ends(tmp_path):
+    with started(tmp_path) as (process, environment, folder), connected(int(environment["PORT"])) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: billing.example.com\r\n")
+        # The worker has it, and waits for the rest.
+        time.sleep(1)
+        process.terminate()
+        wait_for(lambda: "Handling signal: term" in (folder / "log").read_text())
+        assert process.poll() is None
+        connection.sendall(b"Connection: close\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        assert process.wait(30) == 0
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_word_that_is_none_is_refused(tmp_path):
