@@ -15,7 +15,6 @@ from django.core.exceptions import ValidationError
 
 from vault.validators import validate_no_pan
 
-
 _PASSWORD: Final = "DJANGO_SUPERUSER_PASSWORD"  # noqa: S105 - a name
 
 
