@@ -31,6 +31,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing.settings.local")
 os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="bench-requests-"))
 REQUESTS = int(os.environ.get("REQUESTS", "300"))
 WARM_UP = 20
+HEADINGS = "web, ms CPU | database, ms CPU | clock, ms | queries | audit events | KMS | DynamoDB"
 PLACING = "order with a new card"
 #: Orders of which the bytes are measured: InnoDB grows by pages, and larger tables by megabytes.
 KEPT = 4 * REQUESTS
@@ -87,7 +88,7 @@ class Bench:
         url, _, options = shop.environment["DATABASE_URL"].partition("?")
         self.schema = url.rpartition("/")[2]
         self.audit = shop.environment["AUDIT_DATABASE_URL"].partition("?")[0].rpartition("/")[2]
-        self.database = MySQLdb.connect(user="root", unix_socket=options.partition("unix_socket=")[2])
+        self.database = MySQLdb.connect(user="root", unix_socket=options.partition("unix_socket=")[2], autocommit=True)
         self.server = int(Path(self.sql("SELECT @@pid_file")[0][0]).read_text())
         self.wire = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
