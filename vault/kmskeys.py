@@ -11,6 +11,7 @@ from vault.keyring import key_id
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_kms.type_defs import TagTypeDef
 
 _ROTATION_DAYS: Final = 365
 # AWS KMS Developer Guide, "Key spec reference".
@@ -54,10 +55,25 @@ class KMSKeys:
                 KeyUsage=old["KeyUsage"],
                 KeySpec=old["KeySpec"],
                 Policy=self._kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"],
-                Tags=self._kms.list_resource_tags(KeyId=arn)["Tags"],
+                Tags=self._tags(arn),
+                # AWS would ask that whoever makes a key may change its policy. It is the policy of the key before,
+                # whose administrators are this one's, and who rotates is none of them.
+                BypassPolicyLockoutSafetyCheck=True,
             )["KeyMetadata"]["Arn"]
             self._kms.enable_key_rotation(KeyId=new, RotationPeriodInDays=_ROTATION_DAYS)
         return new
+
+    def tag_like(self, arn: str, other: str) -> None:
+        """Give a key the tags of another one that it lacks: roles may use a key by its tags."""
+        with aws_boundary():
+            there = {tag["TagKey"] for tag in self._tags(arn)}
+            if missing := [tag for tag in self._tags(other) if tag["TagKey"] not in there]:
+                self._kms.tag_resource(KeyId=key_id(arn), Tags=missing)
+
+    def _tags(self, arn: str) -> list[TagTypeDef]:
+        """The tags of a key that may be another's as well: those of AWS, which a stack leaves, nobody else may give."""
+        pages = self._kms.get_paginator("list_resource_tags").paginate(KeyId=arn)
+        return [tag for page in pages for tag in page["Tags"] if not tag["TagKey"].startswith("aws:")]
 
     def move_alias(self, alias: str, arn: str) -> None:
         """Let an alias stand for another key."""

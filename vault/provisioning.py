@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
 _ROTATION_DAYS: Final = 365
+#: The tags of a KMS key: the table whose cards it is for, and what it does for them.
+TABLE_TAG: Final = "vault-table"
+KEY_TAG: Final = "vault-key"
 _KEY_SCHEMA: Final = [{"AttributeName": PARTITION_KEY, "KeyType": "HASH"}]
 _ATTRIBUTES: Final = [{"AttributeName": PARTITION_KEY, "AttributeType": "S"}]
 # What the application does with a key, by the key's job; everything else is administration.
@@ -97,9 +100,10 @@ class Principals:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """One of the four keys: the name it is configured by and what it is for."""
+    """One of the four keys: the name it is configured by, what it is for, and that in a word, as its tag has it."""
 
     name: str
+    job: Literal["card", "fingerprint", "audit", "certificate"]
     description: str
     use: tuple[str, ...]
     condition: dict[str, str]
@@ -147,21 +151,29 @@ class Provisioner:
         table = self._config.TABLE
         card = _Key(
             self._config.CARD_KEY,
+            "card",
             f"Wraps the data keys of the cards in {table}",
             _CARD_USE,
             {"kms:EncryptionContext:*aws-kms-table*": table},
         )
         fingerprint = _Key(
             self._config.FINGERPRINT_KEY,
+            "fingerprint",
             f"Wraps the fingerprint secret of {table}",
             _FINGERPRINT_USE,
             {"kms:EncryptionContext:purpose": "fingerprint", "kms:EncryptionContext:table": table},
         )
         audit = _Key(
-            self._config.AUDIT_KEY, f"Seals the audit log of {table}", _MAC_USE, {}, usage="GENERATE_VERIFY_MAC"
+            self._config.AUDIT_KEY,
+            "audit",
+            f"Seals the audit log of {table}",
+            _MAC_USE,
+            {},
+            usage="GENERATE_VERIFY_MAC",
         )
         certificate = _Key(
             self._config.CERTIFICATE_KEY,
+            "certificate",
             f"Signs what was erased from {table}",
             _MAC_USE,
             {},
@@ -184,6 +196,7 @@ class Provisioner:
         # KMS rotates no HMAC keys (AWS KMS Developer Guide, "Rotating AWS KMS keys").
         if key.usage == "ENCRYPT_DECRYPT":
             yield from self._provision_rotation(key, found["KeyId"])
+        yield from self._provision_tags(key, found["KeyId"])
         yield from self._provision_policy(key, found)
 
     def _describe_key(self, name: str) -> dict[str, Any] | None:
@@ -199,7 +212,7 @@ class Provisioner:
                 Description=key.description,
                 KeyUsage=key.usage,
                 KeySpec=_SPECS[key.usage],  # type: ignore[arg-type]
-                Tags=[{"TagKey": "vault-table", "TagValue": self._config.TABLE}],
+                Tags=_listed(self._tags(key)),
             )["KeyMetadata"]
             try:
                 self._kms.create_alias(AliasName=key.name, TargetKeyId=created["KeyId"])
@@ -223,6 +236,22 @@ class Provisioner:
             f"rotated every {_ROTATION_DAYS} days",
             is_met=is_rotated,
             change=lambda: self._kms.enable_key_rotation(KeyId=key_id, RotationPeriodInDays=_ROTATION_DAYS),
+        )
+
+    def _tags(self, key: _Key) -> dict[str, str]:
+        # Policies of roles choose keys by these, see docs/adr/0015.
+        return {TABLE_TAG: self._config.TABLE, KEY_TAG: key.job}
+
+    def _provision_tags(self, key: _Key, key_id: str) -> Iterator[Change]:
+        with aws_boundary():
+            pages = self._kms.get_paginator("list_resource_tags").paginate(KeyId=key_id)
+            there = {tag["TagKey"]: tag["TagValue"] for page in pages for tag in page["Tags"]}
+        missing = dict(self._tags(key).items() - there.items())
+        yield from self._ensure(
+            key.name,
+            "tagged with its table and its purpose",
+            is_met=not missing,
+            change=lambda: self._kms.tag_resource(KeyId=key_id, Tags=_listed(missing)),
         )
 
     def _provision_policy(self, key: _Key, found: dict[str, Any]) -> Iterator[Change]:
@@ -350,6 +379,10 @@ class Provisioner:
 
     def _change(self, detail: str, *, is_met: bool, action: Action) -> Change:
         return Change(self._config.TABLE, Action.UNCHANGED if is_met else action, detail)
+
+
+def _listed(tags: dict[str, str]) -> Any:
+    return [{"TagKey": name, "TagValue": value} for name, value in tags.items()]
 
 
 def key_policy(

@@ -73,6 +73,8 @@ class Rotation:
             self._session.require_key(new)
             if self._kms.describe(new).algorithm != CARD_KEY_ALGORITHM:
                 raise KeyOfAnotherKind
+            # Before anybody seals under it: roles that may use keys by their tags would be refused.
+            self._kms.tag_like(new, active.arn)
             with transaction.atomic(durable=True):
                 self._change(active, Key.State.OLD)
                 key = self._add(_CARD, new, Key.State.ACTIVE)

@@ -74,6 +74,39 @@ def test_the_keys_rotate_and_are_two(empty_vault):
     assert all(kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] for key in ids)
 
 
+JOBS = ("card", "fingerprint", "audit", "certificate")
+
+
+def tags_of(vault, name):
+    kms = vault.session.kms()
+    key = kms.describe_key(KeyId=name)["KeyMetadata"]["KeyId"]
+    return {tag["TagKey"]: tag["TagValue"] for tag in kms.list_resource_tags(KeyId=key)["Tags"]}
+
+
+def test_each_key_says_what_it_is_for(empty_vault):
+    provision(empty_vault)
+    found = [tags_of(empty_vault, f"alias/test-{job}") for job in JOBS]
+    assert found == [{"vault-table": "vault-test", "vault-key": job} for job in JOBS]
+
+
+@pytest.mark.parametrize(
+    "tags", [{}, {"vault-table": "vault-test"}, {"vault-table": "vault-test", "vault-key": "audit"}]
+)
+def test_a_key_that_does_not_say_so_is_told_to(empty_vault, tags):
+    """A key of before, and one that says something else; what else it says stays."""
+    given = [{"TagKey": name, "TagValue": value} for name, value in ({"team": "payments"} | tags).items()]
+    kms = empty_vault.session.kms()
+    key = kms.create_key(Tags=given, KeyUsage="ENCRYPT_DECRYPT", KeySpec="SYMMETRIC_DEFAULT")["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/test-card", TargetKeyId=key)
+    provision(empty_vault, dry_run=True)
+    assert tags_of(empty_vault, "alias/test-card") == {"team": "payments"} | tags
+    changed = {each.detail for each in provision(empty_vault) if each.action is Action.CHANGED}
+    assert "tagged with its table and its purpose" in changed
+    wanted = {"team": "payments", "vault-table": "vault-test", "vault-key": "card"}
+    assert tags_of(empty_vault, "alias/test-card") == wanted
+    assert actions(provision(empty_vault)) == {Action.UNCHANGED}
+
+
 def test_what_somebody_turned_off_is_turned_on_again(empty_vault):
     provision(empty_vault)
     dynamodb, name = empty_vault.session.dynamodb(), empty_vault.config.TABLE

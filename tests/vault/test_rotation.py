@@ -1,6 +1,9 @@
 """Rotating keys: what seals, what opens, and when a key may go."""
 
+import json
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from io import StringIO
 from threading import Barrier
@@ -180,6 +183,46 @@ def test_the_new_key_may_be_one_that_is_there(vault, rotation, cards, read, monk
     arn = vault.session.kms().create_key()["KeyMetadata"]["Arn"]
     assert run("vault_rotate", "card", f"--to={arn}")["arn"] == arn
     assert read(cards) == PANS
+
+
+def tags_of(vault, arn):
+    return {tag["TagKey"]: tag["TagValue"] for tag in vault.session.kms().list_resource_tags(KeyId=arn)["Tags"]}
+
+
+def plant_tag_of_aws(vault, arn):
+    """A tag as a stack leaves on its keys: nobody can set one through the API."""
+    with closing(sqlite3.connect(vault.config.EMBEDDED_DIR / "aws.sqlite3", isolation_level=None)) as files:
+        change = (
+            "UPDATE keys SET details = json_set(details, '$.Tags.\"aws:cloudformation:stack-name\"', 'x') WHERE id = ?"
+        )
+        assert files.execute(change, (arn.rpartition("/")[2],)).rowcount == 1
+
+
+@pytest.mark.parametrize("is_given", [False, True], ids=["made", "given"])
+def test_a_new_key_has_the_tags_by_which_roles_may_use_it(vault, rotation, is_given):
+    """Those of the key before, and of a key that is given its own as well; not those that only AWS can give."""
+    old, kms = vault.session.key_arn(vault.config.CARD_KEY), vault.session.kms()
+    plant_tag_of_aws(vault, old)
+    given = kms.create_key(Tags=[{"TagKey": "team", "TagValue": "payments"}])["KeyMetadata"]["Arn"] if is_given else ""
+    new = rotation.rotate_card_key(arn=given).arn
+    wanted = {"vault-table": "vault-test", "vault-key": "card"}
+    assert tags_of(vault, new) == wanted | ({"team": "payments"} if is_given else {})
+    assert tags_of(vault, old).keys() - wanted.keys() == {"aws:cloudformation:stack-name"}
+
+
+def test_who_rotates_need_not_be_one_who_may_change_policies(vault, wire, rotation):
+    rotation.rotate_card_key()
+    made = [json.loads(body) for body in wire.bodies if b'"KeySpec"' in body and b'"Policy"' in body]
+    assert [body["BypassPolicyLockoutSafetyCheck"] for body in made] == [True]
+
+
+def test_a_key_that_cannot_be_tagged_does_not_seal(vault, wire, rotation, cards):
+    given = vault.session.kms().create_key()["KeyMetadata"]["Arn"]
+    wire.fail("TagResource", "AccessDeniedException")
+    with pytest.raises(VaultSealed):
+        rotation.rotate_card_key(arn=given)
+    assert not Key.objects.filter(arn=given).exists()
+    assert services.tokenize(PAN(NUMBERS["visa"][1]))
 
 
 def test_of_two_rotations_at_once_one_is_refused_and_one_key_seals(vault, rotation, monkeypatch):

@@ -13,14 +13,10 @@ import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import BotoCoreError
 
-from vault.embedded import administration, items, sealing, tables, transactions
-from vault.embedded.database import Database
-from vault.embedded.wire import Service
+from vault.embedded.access import Roles, RolesRefused
+from vault.embedded.engine import services
 
-__all__ = ["ServiceNotEmbedded", "install"]
-
-_DYNAMODB = ("DynamoDB_20120810", "com.amazonaws.dynamodb.v20120810#", "InternalServerError")
-_KMS = ("TrentService", "", "KMSInternalException")
+__all__ = ["Roles", "RolesRefused", "ServiceNotEmbedded", "install"]
 
 
 class ServiceNotEmbedded(BotoCoreError):
@@ -29,21 +25,19 @@ class ServiceNotEmbedded(BotoCoreError):
     fmt = "The embedded engine answers DynamoDB and KMS alone; the request was not sent."
 
 
-def install(session: botocore.session.Session, directory: Path) -> None:
+def install(session: botocore.session.Session, directory: Path, *, roles: Roles | None = None) -> None:
     """Answer every DynamoDB and KMS request of `session` from the files in `directory`, and refuse all others.
 
     Call it once per session and before its first client: a client copies the handlers that it finds. The directory is
     created on the first request. Threads and processes may share it, and a fork at any time is safe. Where another
     handler of `before-send` answers or raises, the request is not performed, as it would not be sent.
+
+    :param roles: what each access key may do; without them everybody may do everything
     """
-    database = Database(directory)
-    services = {
-        "dynamodb": Service(database, *_DYNAMODB, tables.OPERATIONS | items.OPERATIONS | transactions.OPERATIONS),
-        "kms": Service(database, *_KMS, administration.OPERATIONS | sealing.OPERATIONS),
-    }
+    embedded = services(directory, roles)
 
     def answer(request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse:
-        service = services.get(event_name.split(".")[1])
+        service = embedded.get(event_name.split(".")[1])
         if service is None:
             raise ServiceNotEmbedded
         return service.answer(request)

@@ -86,7 +86,7 @@ def create_key(call: Call) -> dict[str, Any]:
         "CreationDate": time.time(),
         "Enabled": True,
         "Policy": _policy(parameters.get("Policy", json.dumps(_DEFAULT_POLICY))),
-        "Tags": {tag["TagKey"]: tag["TagValue"] for tag in parameters.get("Tags", [])},
+        "Tags": _tags(parameters.get("Tags", [])),
     }
     key = Key(key_id, call.region, nonce + sealed, details)
     call.connection.execute(
@@ -197,9 +197,15 @@ def get_key_policy(call: Call) -> dict[str, Any]:
 def tag_resource(call: Call) -> dict[str, Any]:
     key = find(call, call.parameters["KeyId"])
     require_not_pending(key)
-    key.details["Tags"].update({tag["TagKey"]: tag["TagValue"] for tag in call.parameters["Tags"]})
+    key.details["Tags"].update(_tags(call.parameters["Tags"]))
     _save(call, key)
     return {}
+
+
+def _tags(given: list[dict[str, str]]) -> dict[str, str]:
+    if any(tag["TagKey"].startswith("aws:") for tag in given):
+        raise AWSError("TagException", "Tags that begin with aws: are AWS's own.")
+    return {tag["TagKey"]: tag["TagValue"] for tag in given}
 
 
 def list_resource_tags(call: Call) -> dict[str, Any]:

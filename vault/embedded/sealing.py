@@ -62,14 +62,20 @@ def encrypt(call: Call) -> dict[str, Any]:
 def decrypt(call: Call) -> dict[str, Any]:
     """Open a blob with the key that it names, which must be the one in KeyId if the request gives one."""
     blob = _decode(call, "CiphertextBlob")
-    if len(blob) <= _HEADER_BYTES + NONCE_BYTES + _TAG_BYTES or not blob.startswith(_VERSION):
-        raise AWSError("InvalidCiphertextException")
-    key_id = str(uuid.UUID(bytes=blob[len(_VERSION) : _HEADER_BYTES]))
+    key_id = named_key(call)
     key = usable(call, call.parameters["KeyId"], ENCRYPTION) if "KeyId" in call.parameters else _named(call, key_id)
     if key.id != key_id:
         raise AWSError("IncorrectKeyException", "The key in the request did not encrypt this ciphertext.")
     plaintext = _encode(_open(call, key, blob))
     return {"KeyId": key.arn, "Plaintext": plaintext, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}
+
+
+def named_key(call: Call) -> str:
+    """The id of the key that a ciphertext names, be there one or not."""
+    blob = _decode(call, "CiphertextBlob")
+    if len(blob) <= _HEADER_BYTES + NONCE_BYTES + _TAG_BYTES or not blob.startswith(_VERSION):
+        raise AWSError("InvalidCiphertextException")
+    return str(uuid.UUID(bytes=blob[len(_VERSION) : _HEADER_BYTES]))
 
 
 def _named(call: Call, key_id: str) -> Key:

@@ -94,12 +94,13 @@ def find(call: Call, name: str, *, missing: str = "ResourceNotFoundException") -
     return Table(row[0], row[1], json.loads(row[2]))
 
 
-def _arn(call: Call, name: str) -> str:
+def table_arn(call: Call, name: str) -> str:
+    """The ARN of a table of this name, be there one or not."""
     return f"arn:aws:dynamodb:{call.region}:{keys.ACCOUNT}:table/{name}"
 
 
 def _find_by_arn(call: Call) -> Table:
-    prefix = _arn(call, "")
+    prefix = table_arn(call, "")
     arn: str = call.parameters["ResourceArn"]
     if not arn.startswith(prefix):
         raise AWSError("ResourceNotFoundException", "Requested resource not found")
@@ -124,7 +125,7 @@ def create_table(call: Call) -> dict[str, Any]:
     _check_key_schema(parameters["KeySchema"], parameters["AttributeDefinitions"])
     details = {
         "TableName": name,
-        "TableArn": _arn(call, name),
+        "TableArn": table_arn(call, name),
         "TableId": str(uuid.uuid4()),
         "TableStatus": "ACTIVE",
         "CreationDateTime": time.time(),

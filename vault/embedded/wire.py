@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 _BAD_REQUEST: Final = 400
 _INTERNAL_ERROR: Final = 500
 # Authorization: AWS4-HMAC-SHA256 Credential=<access key id>/<date>/<region>/<service>/aws4_request, …
-_CREDENTIAL_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/")
+_CREDENTIAL_SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([a-z0-9-]+)/")
 
 
 class AWSError(Exception):
@@ -72,6 +72,7 @@ class Call:
 
     connection: sqlite3.Connection
     directory: Path
+    access_key: str
     region: str
     parameters: dict[str, Any]
 
@@ -87,13 +88,19 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One AWS service, as botocore meets it on its `before-send` event."""
+    """One AWS service, as botocore meets it on its `before-send` event.
 
+    :param name: as it stands in the actions of policies
+    :param require: asked before an operation, inside its transaction, with its action; refuses by raising `AWSError`
+    """
+
+    name: str
     database: Database
     target: str
     error_prefix: str
     internal_error: str
     operations: Mapping[str, Operation]
+    require: Callable[[str, Call], None] | None = None
 
     def answer(self, request: AWSPreparedRequest) -> AWSResponse:
         """The response to `request`, which is performed when the response is first read."""
@@ -108,14 +115,18 @@ class Service:
             return _response(request.url, error.status, body)
 
     def _run(self, request: AWSPreparedRequest) -> Mapping[str, Any]:
-        operation = self._operation(request)
-        region = _region(request)
+        name = self._operation(request)
+        operation = self.operations[name]
+        access_key, region = _identity(request)
         parameters = _parameters(request)
         operation.shape.check(parameters)
         transaction = self.database.write if operation.writes else self.database.read
         try:
             with transaction() as connection:
-                return operation.run(Call(connection, self.database.directory, region, parameters))
+                call = Call(connection, self.database.directory, access_key, region, parameters)
+                if self.require is not None:
+                    self.require(f"{self.name}:{name}", call)
+                return operation.run(call)
         except UnicodeEncodeError:
             raise AWSError("SerializationException", "A string is not valid Unicode.") from None
         except (sqlite3.Error, OSError) as error:
@@ -124,11 +135,11 @@ class Service:
             message = "The embedded engine could not read or write its files."
             raise AWSError(self.internal_error, message, status=_INTERNAL_ERROR) from None
 
-    def _operation(self, request: AWSPreparedRequest) -> Operation:
+    def _operation(self, request: AWSPreparedRequest) -> str:
         target, _, name = _header(request, "X-Amz-Target").partition(".")
         if target != self.target or name not in self.operations:
             raise AWSError("UnknownOperationException", "The embedded engine does not implement this operation.")
-        return self.operations[name]
+        return name
 
 
 def _parameters(request: AWSPreparedRequest) -> dict[str, Any]:
@@ -141,12 +152,13 @@ def _parameters(request: AWSPreparedRequest) -> dict[str, Any]:
     return parameters
 
 
-def _region(request: AWSPreparedRequest) -> str:
+def _identity(request: AWSPreparedRequest) -> tuple[str, str]:
+    """The access key and the region of a request."""
     # The scope names the region whatever the endpoint is called; a request without one was never signed.
     scope = _CREDENTIAL_SCOPE.search(_header(request, "Authorization"))
     if scope is None:
         raise AWSError("MissingAuthenticationTokenException", "The request is not signed.")
-    return scope.group(1)
+    return scope.group(1), scope.group(2)
 
 
 def _header(request: AWSPreparedRequest, name: str) -> str:

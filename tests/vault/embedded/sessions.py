@@ -7,7 +7,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from vault.embedded import install
+from vault.embedded import Roles, install
 
 REGION = "eu-central-1"
 TABLE = "cards"
@@ -23,9 +23,9 @@ def plain_session() -> botocore.session.Session:
     return session
 
 
-def embedded_session(directory: Path) -> boto3.session.Session:
+def embedded_session(directory: Path, *, roles: Roles | None = None) -> boto3.session.Session:
     session = plain_session()
-    install(session, directory)
+    install(session, directory, roles=roles)
     return boto3.session.Session(botocore_session=session)
 
 
