@@ -200,9 +200,7 @@ def main() -> None:
     numbers = (with_check_digit(f"{CANARY_BIN}{number:07d}") for number in itertools.count())
     for materials in ("per-item", "reused"):
         with bench(materials) as shop:
-            print(
-                f"| `{materials}` | web, ms CPU | database, ms CPU | clock, ms | queries | audit events | KMS | DynamoDB |"
-            )
+            print(f"| `{materials}` | {HEADINGS} |")
             print("|---|---|---|---|---|---|---|---|")
             for name, request in requests_of(shop, numbers).items():
                 print(f"| {name} | {shop.cost(request)} |", flush=True)

@@ -69,19 +69,23 @@ def _is_ciphertext(payload: Mapping[str, str]) -> bool:
     return size > _AES_BLOCK and size % _AES_BLOCK == 0
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every name, text and number in a request that is long enough for a card number, however deep."""
-    if isinstance(value, int):
-        value = str(value)
-    if isinstance(value, str):
-        if len(value) >= MIN_DIGITS:
-            yield value
-    elif isinstance(value, dict):
-        for pair in value.items():
-            yield from _texts(list(pair))
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
+def _texts(value: Any) -> set[str]:
+    """Every name, text and number in a request that is long enough for a card number, however deep.
+
+    Each once: of a hundred items most texts are names, and those of the next item.
+    """
+    found: set[str] = set()
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += value
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, str | int) and len(text := str(value)) >= MIN_DIGITS:
+            found.add(text)
+    return found
 
 
 def _decoded(text: str) -> str:
