@@ -65,6 +65,19 @@ E_COOKIES: Final = Error(
     hint="Leave SESSION_COOKIE_* and CSRF_COOKIE_* as billing.settings.production has them.",
     id="billing.E003",
 )
+E_SURFACES: Final = Error(
+    "SURFACES is empty, or has something that this project does not serve.",
+    hint="Take one or more of web, api and admin.",
+    id="billing.E004",
+)
+W_ONE_TIER: Final = CheckWarning(
+    "One process serves pages to customers and can read card numbers.",
+    hint="Serve SURFACES=web by a process of its own, in a role that may not decrypt with the card key; docs/aws.md.",
+    id="billing.W008",
+)
+_SURFACES: Final = frozenset({"web", "api", "admin"})
+# Those whose users read numbers, with kms:Decrypt.
+_READING: Final = frozenset({"api", "admin"})
 _LONGEST_FRESH: Final = 15 * 60
 _LONGEST_IDLE: Final = 15 * 60
 
@@ -101,6 +114,20 @@ def check_production(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
     if not is_safe:
         found.append(E_COOKIES)
     return found
+
+
+@register(Tags.security)
+def check_surfaces(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """A process that serves nothing, or less than somebody believes."""
+    surfaces = set(settings.SURFACES)
+    return [] if surfaces and surfaces <= _SURFACES else [E_SURFACES]
+
+
+@register(Tags.security, deploy=True)
+def check_tiers(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """What undoes the split: who breaks into a page for customers would be where cards are opened."""
+    surfaces = set(settings.SURFACES)
+    return [W_ONE_TIER] if "web" in surfaces and surfaces & _READING else []
 
 
 def _is_strong(secret: str) -> bool:

@@ -323,6 +323,8 @@ SPECTACULAR_SETTINGS = {
         {"name": "tokens", "description": "Card numbers in, tokens out, and back for those with the right."},
     ],
     "SCHEMA_PATH_PREFIX": "/api/v1/",
+    # `check --deploy` writes the document; where no API is served, there is nothing in it to give examples of.
+    "ENABLE_DJANGO_DEPLOY_CHECK": "api" in SURFACES,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     # Whoever reads it need not say who they are, and a token that has expired does not lock anybody out of it.

@@ -15,4 +15,5 @@ exec env -i PATH="$PATH" HOME="$HOME" LANG=C.UTF-8 \
 	VAULT_ALARM_EMAILS=security@example.com \
 	VAULT_BACKEND=aws \
 	AWS_REGION=eu-central-1 \
+	SURFACES=web \
 	.venv/bin/python manage.py check --deploy --fail-level WARNING

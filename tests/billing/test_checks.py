@@ -12,17 +12,21 @@ from billing.checks import (
     E_COOKIES,
     E_DEBUG,
     E_SECRET_KEY,
+    E_SURFACES,
     W_CRASH_REPORTS,
     W_DEMO,
     W_FRESH,
     W_IDLE,
     W_NO_FACTOR,
+    W_ONE_TIER,
     W_SECOND_FACTOR,
     W_UNREDACTED,
     check_accounts,
     check_logs,
     check_production,
     check_sign_in,
+    check_surfaces,
+    check_tiers,
 )
 from billing.settings import base
 from tests.factories import make_user
@@ -44,6 +48,26 @@ def test_what_must_not_be_used_with_real_cards_is_found(settings, required, seco
 def test_an_identity_is_confirmed_for_a_while_only(settings, seconds, found):
     settings.STAFF_MFA_REQUIRED, settings.IDENTITY_FRESH_SECONDS = True, seconds
     assert check_sign_in(None) == found
+
+
+SURFACES = [
+    ([], [E_SURFACES], []),
+    (["web", "pages"], [E_SURFACES], []),
+    (["Web"], [E_SURFACES], []),
+    (["web"], [], []),
+    (["api"], [], []),
+    (["api", "admin"], [], []),
+    (["web", "api"], [], [W_ONE_TIER]),
+    (["web", "admin"], [], [W_ONE_TIER]),
+    (["web", "api", "admin"], [], [W_ONE_TIER]),
+]
+
+
+@pytest.mark.parametrize(("surfaces", "errors", "warnings"), SURFACES, ids=[",".join(row[0]) for row in SURFACES])
+def test_surfaces_are_known_and_keep_customers_apart_from_whoever_reads_cards(settings, surfaces, errors, warnings):
+    settings.SURFACES = surfaces
+    assert check_surfaces(None) == errors
+    assert check_tiers(None) == warnings
 
 
 def test_a_mail_server_that_does_not_answer_is_not_waited_for():

@@ -24,6 +24,7 @@ GOOD = {
     "DATABASE_CA": "/etc/ssl/certs/ca-certificates.crt",
     "EMAIL_URL": "smtp+tls://billing:x@mail.example.com:587",
     "VAULT_ALARM_EMAILS": "security@example.com",
+    "SURFACES": "web",
     "SENTRY_DSN": "https://key@sentry.example.com/1",
 }
 CHECK = ("manage.py", "check", "--deploy", "--fail-level", "WARNING")
@@ -38,10 +39,11 @@ LOGGING["loggers"]["botocore"]["level"] = "DEBUG"
 LOGGING["handlers"]["own"] = {"class": "logging.StreamHandler"}
 LOGGING["loggers"]["orders"] = {"handlers": ["own"]}
 SECURE_HSTS_SECONDS = 0
+SURFACES = ["web", "pages"]
 SILENCED_SYSTEM_CHECKS = ["billing.E001"]
 """
 # What gunicorn refuses of that.
-REFUSED = {"billing.E001", "billing.E003", "billing.W004", "vault.W202", "vault.W203"}
+REFUSED = {"billing.E001", "billing.E003", "billing.E004", "billing.W004", "vault.W202", "vault.W203"}
 
 
 def run(command, *, without=(), **more):
@@ -70,8 +72,9 @@ def broken(tmp_path):
     return {"PYTHONPATH": f"{ROOT}:{tmp_path}", "DJANGO_SETTINGS_MODULE": "broken"}
 
 
-def test_production_as_documented_has_no_warning():
-    done = run(CHECK)
+@pytest.mark.parametrize("surfaces", ["web", "api,admin"])
+def test_production_as_documented_has_no_warning(surfaces):
+    done = run(CHECK, SURFACES=surfaces)
     assert (done.returncode, ids(done.stderr)) == (0, set()), done.stderr
     assert done.stdout == "System check identified no issues (0 silenced).\n"
 
@@ -87,11 +90,12 @@ def test_what_the_environment_can_break_is_found():
         VAULT_ALARM_EMAILS="",
         VAULT_REVEAL_APPROVAL="false",
         VAULT_ENDPOINT_URL="http://127.0.0.1:5000",
+        SURFACES="web,api,admin",
     )
     assert done.returncode == 1
     # The first refusal of the vault's settings stands for all; security.W009 is Django's word on the same key.
     assert ids(done.stderr) == {
-        *("billing.E002", "billing.W001", "billing.W002", "billing.W003", "security.W009"),
+        *("billing.E002", "billing.W001", "billing.W002", "billing.W003", "billing.W008", "security.W009"),
         *("vault.E002", "vault.W201", "vault.W204", "vault.W205"),
     }
 

@@ -36,11 +36,9 @@ KEEP = {
     "dynamodb:GetItem secret",
 }  # fmt: skip
 OPEN = {"kms:Decrypt card"}
-LOOK = {
-    f"kms:{action} {job}"
-    for action in ("DescribeKey", "GetKeyPolicy", "GetKeyRotationStatus", "ListResourceTags")
-    for job in JOBS
-}
+LOOK = {f"kms:{action} {job}" for action in ("DescribeKey", "ListResourceTags") for job in JOBS} | {
+    "kms:GetKeyRotationStatus card", "kms:GetKeyRotationStatus fingerprint", "kms:GetKeyPolicy card",
+}  # fmt: skip
 READ = {f"dynamodb:{action} {item}" for action in ("BatchGetItem", "GetItem") for item in ITEMS}
 MAY = {
     "web": KEEP,
