@@ -3,7 +3,6 @@
 import json
 import os
 from io import StringIO
-from itertools import product
 
 import boto3
 import pytest
@@ -12,8 +11,7 @@ from moto import mock_aws
 from moto.cloudformation import parsing
 
 from tests.deploy.account import AFTER, BEFORE, LEFT_OUT, REGION, exports, make_stacks
-from tests.deploy.policies import role_policies
-from tests.deploy.templates import listed, order, resources, template
+from tests.deploy.templates import order, resources, template
 from vault.backend import _vaults
 
 TABLE = "billing-vault"
@@ -114,17 +112,6 @@ def test_keys_are_used_by_their_roles_alone(account):
             for action in () if statement["Sid"] == "Administration" else statement["Action"]:
                 found[name, action] = {role.rpartition("/billing-")[2] for role in roles}
     assert found == USES
-
-
-def test_key_policies_and_roles_agree():
-    """Both have to, for anybody to use a key; what one of them has alone is a mistake in either."""
-    allowed = {}
-    for role, policies in role_policies().items():
-        for statement in (each for policy in policies for each in policy["Statement"] if each["Effect"] == "Allow"):
-            tags = statement.get("Condition", {}).get("StringEquals", {}).get("aws:ResourceTag/vault-key", [])
-            for use in product(listed(tags), listed(statement["Action"])):
-                allowed.setdefault(use, set()).add(role)
-    assert {use: roles for use, roles in allowed.items() if use[1] in {action for _, action in USES}} == USES
 
 
 @pytest.mark.parametrize("name", KEYS)
