@@ -1,11 +1,17 @@
 """The templates as data: what has to hold for each of them, made or not."""
 
 import json
+import os
 import re
+import secrets
+import subprocess
+import sys
 
 import pytest
 from django.core.management import get_commands
 
+from tests.deploy import policies
+from tests.deploy.account import PARAMETERS
 from tests.deploy.templates import FOLDER, ROOT, listed, order, resources, template, walk
 
 # Actions that AWS knows for no single resource.
@@ -278,3 +284,44 @@ def test_every_skip_of_checkov_has_a_reason():
     skips = [skip for stack in order() for each in walk(template(stack)) for skip in listed(each.get("skip", []))]
     assert skips
     assert all(len(skip["comment"]) > 20 for skip in skips)
+
+
+# The settings of production
+
+
+class Values(dict):
+    """The values of a template's references: what is not a parameter is something that another stack exports."""
+
+    def __missing__(self, name):
+        return name
+
+
+def environment_of(stack, container):
+    """What a container is given, with parameters as in `tests.deploy.account` and a made-up value for each secret."""
+    defaults = {name: str(each.get("Default", "")) for name, each in template(stack)["Parameters"].items()}
+    values = Values(policies.VALUES | defaults | PARAMETERS)
+    given = {each["Name"]: str(policies.resolved(each["Value"], values)) for each in container["Environment"]}
+    # Those of the image.
+    given |= {
+        "DATABASE_CA": "/etc/ssl/certs/rds-global-bundle.pem",
+        "DJANGO_SETTINGS_MODULE": "billing.settings.production",
+    }
+    return given | {each["Name"]: secrets.token_hex(32) for each in container["Secrets"]}
+
+
+@pytest.mark.parametrize(
+    "name", ["services-WebTask", "services-DataAccessTask", "cluster-DatabaseUsers", "tasks-SealTask"]
+)
+def test_settings_take_what_a_task_is_given(name):
+    (container,) = [container for each, _, container in definitions() if each == name]
+    environment = environment_of(name.partition("-")[0], container) | {"PATH": os.environ["PATH"]}
+    code = "import django; django.setup(); from vault.conf import vault_config; print(vault_config().CARD_KEY)"
+    started = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (started.returncode, started.stdout) == (0, "alias/billing-vault-card\n"), started.stderr[-2000:]
