@@ -301,11 +301,8 @@ def environment_of(stack, container):
     defaults = {name: str(each.get("Default", "")) for name, each in template(stack)["Parameters"].items()}
     values = Values(policies.VALUES | defaults | PARAMETERS)
     given = {each["Name"]: str(policies.resolved(each["Value"], values)) for each in container["Environment"]}
-    # Those of the image.
-    given |= {
-        "DATABASE_CA": "/etc/ssl/certs/rds-global-bundle.pem",
-        "DJANGO_SETTINGS_MODULE": "billing.settings.production",
-    }
+    # Those of the image, in which this file would be a bundle of certificates.
+    given |= {"DATABASE_CA": __file__, "DJANGO_SETTINGS_MODULE": "billing.settings.production"}
     return given | {each["Name"]: secrets.token_hex(32) for each in container["Secrets"]}
 
 
