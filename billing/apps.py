@@ -13,7 +13,10 @@ class BillingConfig(AppConfig):
         from django.conf import settings
 
         from billing import access_log, borrowed_names, checks, sessions, users  # noqa: F401 - they register themselves
+        from billing.settings.environment import env
 
+        # Settings of somebody's own may have been made from `base` alone.
+        env.complete()
         borrowed_names.translate()
         if settings.SENTRY_DSN:
             # Its client is imported for this alone.

@@ -5,14 +5,16 @@ import signal
 from typing import Any
 
 from billing.logs import seal
+from billing.settings.environment import env
 from billing.settings.logging import LOGGING
+from billing.start import refuse_incomplete
 
-bind = f"{os.environ.get('BIND', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+bind = f"{env.text('BIND', default='127.0.0.1')}:{env.number('PORT', default=8000, most=65535)}"
 
 # Sync views in threads. AWS clients are built after the fork, in each worker, so nothing is preloaded.
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+workers = env.number("WEB_CONCURRENCY", default=2)
+threads = env.number("WEB_THREADS", default=4)
 preload_app = False
 # The longest request is a batch of cards; it must end by itself well before its worker is replaced.
 timeout = 60
@@ -28,8 +30,9 @@ logconfig_dict = LOGGING
 
 
 def on_starting(server: Any) -> None:
-    """Make exceptions of the master, and warnings, lines of the log as well."""
+    """Make exceptions of the master, and warnings, lines of the log; say once what is missing."""
     seal()
+    refuse_incomplete()
 
 
 def post_fork(server: Any, worker: Any) -> None:
