@@ -298,9 +298,7 @@ def environment_of(stack, container):
     return given | {each["Name"]: secrets.token_hex(32) for each in container["Secrets"]}
 
 
-@pytest.mark.parametrize(
-    "name", ["services-WebTask", "services-DataAccessTask", "cluster-DatabaseUsers", "tasks-SealTask"]
-)
+@pytest.mark.parametrize("name", ["services-WebTask", "cluster-DatabaseUsers"])
 def test_settings_take_what_a_task_is_given(name):
     (container,) = [container for each, _, container in definitions() if each == name]
     environment = environment_of(name.partition("-")[0], container) | {"PATH": os.environ["PATH"]}
