@@ -216,7 +216,8 @@ def test_every_variable_is_one_that_the_product_reads():
         assert given <= read | AGREED, name
 
 
-def test_rules_of_the_firewall_keep_no_samples():
+def test_firewall_keeps_nothing_of_a_request():
+    assert not resources("AWS::WAFv2::LoggingConfiguration")
     ((_, _, firewall),) = resources("AWS::WAFv2::WebACL")
     seen = [each["SampledRequestsEnabled"] for each in walk(firewall) if "SampledRequestsEnabled" in each]
     assert len(seen) == len(firewall["Rules"]) + 1
