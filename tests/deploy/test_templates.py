@@ -204,16 +204,12 @@ def test_task_of_a_schedule_has_the_network_of_its_role():
         assert ("events-group-id" in group) == (parameters["TaskDefinitionArn"] == {"Ref": "EventsTask"}), name
 
 
-# gunicorn speaks TLS by it in the image, which another change brings.
-AGREED = {"WEB_TLS"}
-
-
 def test_every_variable_is_one_that_the_product_reads():
     sources = [*(ROOT / "billing").rglob("*.py"), *(ROOT / "vault").rglob("*.py")]
     read = set(re.findall(r'"([A-Z][A-Z0-9_]+)"', "\n".join(path.read_text() for path in sources)))
     for name, _, container in definitions():
         given = {variable["Name"] for variable in container["Environment"] + container["Secrets"]}
-        assert given <= read | AGREED, name
+        assert given <= read, name
 
 
 def test_firewall_keeps_nothing_of_a_request():
