@@ -2,11 +2,9 @@
 
 import pytest
 
-from tests.deploy.policies import ACCOUNT, FOLDER, resolved, template
+from tests.deploy.policies import ACCOUNT, resolved, template
 from tests.deploy.test_roles import CARD_CONTEXT, FINGERPRINT_CONTEXT, JOBS, KEY, KMS, ROLES, key_of
 from vault.embedded.iam import Request, is_allowed
-
-pytestmark = pytest.mark.skipif(not (FOLDER / "data.yaml").exists(), reason="the template of the keys is not here")
 
 # What is done with a key; whatever else there is, is done to it.
 USES = {
