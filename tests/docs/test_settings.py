@@ -29,7 +29,7 @@ def calls():
     for path in sorted({*ROOT.glob("billing/**/*.py"), *ROOT.glob("vault/**/*.py"), *ROOT.glob("orders/**/*.py")}):
         place = PLACES.get(str(path.relative_to(ROOT)), "")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
+            if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ" and is_read(node):
                 yield place, "environ", node, node.slice
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 owner, method = ast.unparse(node.func.value), node.func.attr
@@ -39,6 +39,10 @@ def calls():
                         yield place, "text", ast.Call(node.func, [node.args[1]], []), node.args[1]
                 elif owner == "os.environ" and method in {"get", "setdefault", "pop"}:
                     yield place, method, node, node.args[0]
+
+
+def is_read(node):
+    return isinstance(node.ctx, ast.Load)
 
 
 def in_code():
