@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. The work is done by the scripts in deploy/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb upgrades coverage format bench-audit bench-pages bench-costs bench-requests schema client messages access contract false-alarms accounting mutants load load-tokens load-import load-steady load-orders lock venv
+.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb upgrades coverage format bench-audit bench-pages bench-costs bench-requests schema client messages access contract false-alarms accounting mutants load load-tokens load-import load-steady load-orders image lock venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,7 +98,10 @@ accounting: venv ## 10,000 operations under kills and faults, then 2,000 on moto
 mutants: venv ## change the innermost rooms and see that a test notices (about an hour on two busy cores; MUTANTS="pan policy" does these alone, pan, tokens and fingerprints a minute)
 	@.venv/bin/python -m tests.mutation $(MUTANTS)
 
-lock: venv ## turn the two requirements.in into hashed locks (ARGS="--upgrade")
+image: ## build the image of ECS and look at what is in it, with docker, podman or buildah (IMAGE, BUILDER; 3 minutes)
+	@deploy/image/build.sh $(or $(IMAGE),billing:$(shell git rev-parse --short HEAD)) $(ARGS)
+
+lock: venv ## turn each requirements.in into a hashed lock (ARGS="--upgrade")
 	@deploy/setup/lock.sh $(ARGS)
 
 venv: ## only set up .venv, with what the tests need

@@ -2,11 +2,14 @@
 
 import os
 import signal
+import ssl
+from collections.abc import Callable
 from typing import Any
 
+from billing import core_dumps
 from billing.logs import seal
 from billing.settings.environment import env
-from billing.settings.logging import LOGGING
+from billing.settings.logging import IS_LAPTOP, LOGGING
 from billing.start import refuse_incomplete
 
 bind = f"{env.text('BIND', default='127.0.0.1')}:{env.number('PORT', default=8000, most=65535)}"
@@ -21,6 +24,8 @@ timeout = 60
 graceful_timeout = 30
 # Longer than the 60 idle seconds of an AWS load balancer, which otherwise meets a closed connection now and then.
 keepalive = 75
+# Workers say there that they live, by changing the time of a file. A disk could keep one waiting until it is killed.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a file without a name
 # No second way in: gunicorn would open a control socket in the user's home.
 control_socket_disable = True
 
@@ -28,11 +33,26 @@ control_socket_disable = True
 logger_class = "billing.server_log.Logger"
 logconfig_dict = LOGGING
 
+if env.choice("WEB_TLS", default="none", among=("none", "ephemeral")) == "ephemeral":
+    from billing.task_tls import ephemeral_context
+
+    # Before the workers are forked: all answer under one key.
+    _context = ephemeral_context()
+    # It takes a file for gunicorn to speak TLS. It never reads this one: `ssl_context` has what it needs.
+    certfile = os.devnull
+
+    def ssl_context(config: Any, default_ssl_context_factory: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """The same for every connection."""
+        return _context
+
 
 def on_starting(server: Any) -> None:
-    """Make exceptions of the master, and warnings, lines of the log; say once what is missing."""
+    """Make exceptions of the master, and warnings, lines of the log; say what is missing; let no core be written."""
     seal()
     refuse_incomplete()
+    # Those who work on this project may want to look into it.
+    if not IS_LAPTOP:
+        core_dumps.forbid()
 
 
 def post_fork(server: Any, worker: Any) -> None:

@@ -10,7 +10,13 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponsePermanentRedirect,
+    HttpResponseRedirect,
+)
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware as DjangoCommonMiddleware
 from django.middleware.locale import LocaleMiddleware as DjangoLocaleMiddleware
@@ -30,6 +36,8 @@ from vault.middleware import unavailable
 
 _Next = Callable[[HttpRequest], HttpResponse]
 
+# What a load balancer asks of a task by its address, which no list of hosts knows. The answers name no host.
+_HEALTH: Final = frozenset({"/healthz", "/readyz"})
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 IDLE: Final = gettext_noop(
     "You were signed out because this session was not used for a while. What you sent was not carried out."
@@ -39,8 +47,12 @@ IDLE: Final = gettext_noop(
 class CommonMiddleware(DjangoCommonMiddleware):
     """Django's own, which does not redirect requests of the API that lack the slash at the end.
 
-    A program that follows the redirect of a POST sends a GET, and one that does not sees an empty answer.
+    A program that follows the redirect of a POST sends a GET, and one that does not sees an empty answer. Health is
+    answered to whatever host was asked for.
     """
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        return None if request.path in _HEALTH else super().process_request(request)
 
     def should_redirect_with_slash(self, request: HttpRequest) -> bool:
         return not request.path.startswith("/api/") and super().should_redirect_with_slash(request)

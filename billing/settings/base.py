@@ -367,7 +367,9 @@ CONTENT_SECURITY_POLICY = {
 }
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# Django would write larger files to a disk as it reads them, whatever is in them and to whichever page they are sent.
+FILE_UPLOAD_HANDLERS = ["billing.uploads.InMemoryUploadHandler"]
 # A list of the admin has 100 rows: all of them chosen, and what else its form sends.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make lock`: turn the two requirements.in into hashed locks. Arguments go to uv, for example --upgrade.
+# `make lock`: turn each requirements.in into a hashed lock. Arguments go to uv, for example --upgrade.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 uv=$PWD/.venv/bin/uv
@@ -9,5 +9,6 @@ compile() {
 }
 compile "$@"
 # Second, because the application's lock constrains this one.
-cd tests
+(cd tests && compile "$@")
+cd deploy/image
 compile "$@"

@@ -52,3 +52,11 @@ def test_a_monitor_hears_when_nobody_proved_that_no_card_is_kept_for_too_long(cl
     Run.objects.create(operation="retention", state="done", finished_at=timezone.now())
     assert client.get("/health/retention").status_code == 200
     assert not wire.calls
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("host", ["10.0.3.7:8000", "evil.example", "[::1"])
+def test_health_is_answered_to_whoever_asks_for_it_by_address(client, host):
+    answers = [client.get(address, headers={"Host": host}) for address in ("/healthz", "/readyz")]
+    assert [(answer.status_code, answer.text) for answer in answers] == [(200, "ok\n")] * 2
+    assert client.get("/health/retention", headers={"Host": host}).status_code == 400

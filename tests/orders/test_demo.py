@@ -138,7 +138,28 @@ def test_nobody_gets_more_rights_than_the_part_needs(demo):
     assert not User.objects.get(username="shop-api").has_usable_password()
 
 
-@pytest.mark.parametrize("change", [{"BACKEND": "aws"}, {"EMBEDDED_ALLOWED": False}], ids=["aws", "production"])
+def test_where_another_server_has_the_admin_it_leads_there(capsys):
+    where = {
+        "url": "http://localhost:8000",
+        "data_access_url": "http://localhost:8001/",
+        "token_command": "docker token",
+    }
+    call_command("demo", **where)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
+    assert ["Orders", "http://localhost:8000/"] in lines
+    assert ["Admin", "http://localhost:8001/admin/"] in lines
+    assert ["API", "http://localhost:8001/api/docs/"] in lines
+    assert ["export", "TOKEN=$(docker", "token)"] in lines
+
+
+REFUSED = {
+    "aws": {"BACKEND": "aws"},
+    "production": {"EMBEDDED_ALLOWED": False},
+    "production on AWS": {"BACKEND": "aws", "EMBEDDED_ALLOWED": False, "ENDPOINT_URL": "https://kms.example.com"},
+}
+
+
+@pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED)
 def test_it_is_refused_where_real_cards_are(settings, change):
     """Also by itself: `--skip-checks` would let it come this far."""
     settings.VAULT = settings.VAULT | change

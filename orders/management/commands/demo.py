@@ -62,10 +62,15 @@ _BEFORE: Final = (1, 1, 2, 4, 4, 4, 5, 7, 8, 8, 9, 11, 12, 12, 14, 15, 15, 15, 1
 
 
 class Command(BaseCommand):
-    help = "Make a demo customer with orders, a staff user and a service account. Works with the embedded vault alone."
+    help = (
+        "Make a demo customer with orders, a staff user and a service account. Works with the embedded vault, or where "
+        "something else stands in for AWS."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--url", default="http://localhost:8000", help="where the server will answer")
+        parser.add_argument("--data-access-url", default="", help="where admin and API will, if that is another one")
+        parser.add_argument("--token-command", default="", help="what prints a token of the API there")
 
     def handle(self, *args: Any, **options: Any) -> None:
         with taken():
@@ -73,7 +78,8 @@ class Command(BaseCommand):
 
     def _make(self, options: dict[str, Any]) -> None:
         # Known users with known rights must not exist where real cards are.
-        if settings.VAULT["BACKEND"] != "embedded" or not settings.VAULT.get("EMBEDDED_ALLOWED"):
+        is_aws = settings.VAULT["BACKEND"] != "embedded" and not settings.VAULT.get("ENDPOINT_URL")
+        if is_aws or not settings.VAULT.get("EMBEDDED_ALLOWED"):
             raise CommandError("Demo data is for the embedded vault alone.")
         with transaction.atomic():
             customer = _person("customer", "customer@example.com")
@@ -89,20 +95,25 @@ class Command(BaseCommand):
             _place_before(_SALES[number % len(_SALES)], customer, number=number, days=days)
         for sale in _SALES:
             _place(sale, customer, name=sale.name)
-        self._show(options["url"].rstrip("/"), customer, staff)
+        web = options["url"].rstrip("/")
+        self._show(web, options["data_access_url"].rstrip("/") or web, options["token_command"], customer, staff)
 
-    def _show(self, url: str, customer: User, staff: User) -> None:
-        pages = {"Orders": "orders:overview", "Admin": "admin:index", "API": "api_docs"}
+    def _show(self, web: str, data_access: str, token_command: str, customer: User, staff: User) -> None:
+        pages = {
+            "Orders": (web, "orders:overview"),
+            "Admin": (data_access, "admin:index"),
+            "API": (data_access, "api_docs"),
+        }
         self.stdout.write("")
-        for label, name in pages.items():
+        for label, (url, name) in pages.items():
             self.stdout.write(f"  {label:<12} {url}{reverse(name)}")
         self.stdout.write("")
         for label, user in (("Customer", customer), ("Staff", staff)):
             self.stdout.write(f"  {label:<12} {user.email}  {_password(user.email)}")
         self.stdout.write("")
         self.stdout.write("  For the API, in a second terminal:")
-        self.stdout.write(f"  export TOKEN=$({_data_dir()}make -s token)")
-        self.stdout.write(f"""  curl -H "Authorization: Token $TOKEN" {url}{reverse("api_orders:orders")}""")
+        self.stdout.write(f"  export TOKEN=$({token_command or f'{_data_dir()}make -s token'})")
+        self.stdout.write(f"""  curl -H "Authorization: Token $TOKEN" {data_access}{reverse("api_orders:orders")}""")
         self.stdout.write("")
 
 
