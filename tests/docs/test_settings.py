@@ -29,7 +29,7 @@ def calls():
     for path in sorted({*ROOT.glob("billing/**/*.py"), *ROOT.glob("vault/**/*.py"), *ROOT.glob("orders/**/*.py")}):
         place = PLACES.get(str(path.relative_to(ROOT)), "")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ" and is_read(node):
+            if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
                 yield place, "environ", node, node.slice
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 owner, method = ast.unparse(node.func.value), node.func.attr
@@ -39,10 +39,6 @@ def calls():
                         yield place, "text", ast.Call(node.func, [node.args[1]], []), node.args[1]
                 elif owner == "os.environ" and method in {"get", "setdefault", "pop"}:
                     yield place, method, node, node.args[0]
-
-
-def is_read(node):
-    return isinstance(node.ctx, ast.Load)
 
 
 def in_code():
@@ -58,10 +54,12 @@ def in_code():
             found[name.value][place] = None
         elif found[name.value].get(place, "") is None:
             continue
+        elif method in READERS:
+            found[name.value][place] = text_of(options["default"]) if "default" in options else ""
         elif method in {"setdefault", "get"} and len(node.args) > 1:
             found[name.value][place] = text_of(node.args[1])
         else:
-            found[name.value][place] = text_of(options.get("default", ast.Constant("")))
+            found[name.value].setdefault(place, COMPUTED)
     for script in SCRIPTS:
         text = (ROOT / "deploy/setup" / script).read_text(encoding="utf-8")
         for name in re.findall(r"\$\{([A-Z][A-Z_]+):?[-=]", text):
