@@ -54,10 +54,12 @@ def in_code():
             found[name.value][place] = None
         elif found[name.value].get(place, "") is None:
             continue
+        elif method in READERS:
+            found[name.value][place] = text_of(options["default"]) if "default" in options else ""
         elif method in {"setdefault", "get"} and len(node.args) > 1:
             found[name.value][place] = text_of(node.args[1])
         else:
-            found[name.value][place] = text_of(options.get("default", ast.Constant("")))
+            found[name.value].setdefault(place, COMPUTED)
     for script in SCRIPTS:
         text = (ROOT / "deploy/setup" / script).read_text(encoding="utf-8")
         for name in re.findall(r"\$\{([A-Z][A-Z_]+):?[-=]", text):
