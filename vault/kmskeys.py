@@ -54,6 +54,8 @@ class KMSKeys:
                 Description=old["Description"],
                 KeyUsage=old["KeyUsage"],
                 KeySpec=old["KeySpec"],
+                # Nothing changes that later.
+                MultiRegion=old.get("MultiRegion", False),
                 Policy=self._kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"],
                 Tags=self._tags(arn),
                 # AWS would ask that whoever makes a key may change its policy. It is the policy of the key before,

@@ -183,6 +183,22 @@ def test_command_is_run_as_a_task_and_its_log_is_shown(account):
     assert any("--log-stream-name operator/app/0123abcd" in call for call in calls)
 
 
+def test_what_was_a_secret_is_not_left_in_the_log(account):
+    arguments = ("billing", "run", "operator", "create_api_token", "shop")
+    stream = "--log-group-name /billing/tasks --log-stream-name operator/app/0123abcd"
+    _, said, calls = account(*arguments, FORGET="1")
+    assert "The vault can be used." in said
+    # Read first.
+    (read, deleted) = [call for call in calls if call.startswith("logs ")]
+    assert read.startswith(f"logs get-log-events {stream}")
+    assert deleted == f"logs delete-log-stream {stream}"
+
+    code, said, _ = account(*arguments, FORGET="1", failing="delete-log-stream")
+    assert (code, "is still in the log" in said) == (1, True)
+    _, _, calls = account(*arguments)
+    assert not any("delete-log-stream" in call for call in calls)
+
+
 def test_task_ends_as_its_command(account):
     code, _, _ = account("billing", "run", "operator", "vault_fsck", answers=ANSWERS | {"ecs describe-tasks": "2"})
     assert code == 2
