@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. The work is done by the scripts in deploy/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb coverage format bench-audit bench-pages bench-costs bench-requests schema client messages access contract false-alarms accounting mutants load load-tokens load-import load-steady load-orders image lock venv
+.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb upgrades coverage format bench-audit bench-pages bench-costs bench-requests schema client messages access contract false-alarms accounting mutants load load-tokens load-import load-steady load-orders image lock venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test-sqlite: ## pytest on SQLite (ARGS="-k name")
 
 test-mariadb: ## pytest on a private MariaDB (ARGS="-k name")
 	@deploy/setup/test.sh mariadb
+
+upgrades: ## whether the version before works with this one's migrations, tables and cards (a minute; a part of `make test`)
+	@deploy/setup/test.sh upgrades
 
 coverage: ## pytest on SQLite, and how much of the code it ran
 	@deploy/setup/test.sh sqlite coverage

@@ -6,4 +6,10 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing.settings.local")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from billing.settings.environment import Incomplete
+
+    try:
+        execute_from_command_line(sys.argv)
+    except Incomplete as error:
+        # One message for whoever typed this; a traceback would push it off the screen.
+        sys.exit(str(error))

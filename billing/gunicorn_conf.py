@@ -8,16 +8,18 @@ from typing import Any, Final
 
 from billing import core_dumps
 from billing.logs import seal
+from billing.settings.environment import env
 from billing.settings.logging import IS_LAPTOP, LOGGING
+from billing.start import refuse_incomplete
 
-TLS_UNKNOWN: Final = "WEB_TLS must be ephemeral, or empty for plain HTTP behind a proxy on this machine."
+TLS_UNKNOWN: Final = "must be ephemeral, or empty for plain HTTP behind a proxy on this machine"
 
-bind = f"{os.environ.get('BIND', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+bind = f"{env.text('BIND', default='127.0.0.1')}:{env.number('PORT', default=8000, most=65535)}"
 
 # Sync views in threads. AWS clients are built after the fork, in each worker, so nothing is preloaded.
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+workers = env.number("WEB_CONCURRENCY", default=2)
+threads = env.number("WEB_THREADS", default=4)
 preload_app = False
 # The longest request is a batch of cards; it must end by itself well before its worker is replaced.
 timeout = 60
@@ -33,9 +35,11 @@ control_socket_disable = True
 logger_class = "billing.server_log.Logger"
 logconfig_dict = LOGGING
 
-if _tls := os.environ.get("WEB_TLS", ""):
-    if _tls != "ephemeral":
-        raise ValueError(TLS_UNKNOWN)
+_tls = env.text("WEB_TLS")
+if _tls not in {"", "ephemeral"}:
+    # `on_starting` says it, with whatever else is wrong.
+    env.refuse("WEB_TLS", TLS_UNKNOWN)
+elif _tls:
     from billing.task_tls import ephemeral_context
 
     # Before the workers are forked: all answer under one key.
@@ -49,8 +53,9 @@ if _tls := os.environ.get("WEB_TLS", ""):
 
 
 def on_starting(server: Any) -> None:
-    """Make exceptions of the master, and warnings, lines of the log as well, and let no core file of it be written."""
+    """Make exceptions of the master, and warnings, lines of the log; say once what is missing; leave no core file."""
     seal()
+    refuse_incomplete()
     # Those who work on this project may want to look into it.
     if not IS_LAPTOP:
         core_dumps.forbid()

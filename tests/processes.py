@@ -27,13 +27,16 @@ _numbers = itertools.count()
 class Installation:
     """Runs `manage.py` and scripts as processes, in an environment in which nothing else works."""
 
+    #: The code that runs.
+    root = Path(__file__).parents[1]
+
     def __init__(self, folder, **variables):
         self.folder = folder
         self.environment = {
             "DJANGO_SETTINGS_MODULE": "billing.settings.local",
             "DATA_DIR": str(folder),
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONPATH": str(self.root),
             "PYTHONWARNINGS": "ignore",
             **variables,
         }
@@ -43,6 +46,7 @@ class Installation:
         done = subprocess.run(
             command("manage.py", *map(str, arguments), faults=faults),
             env=self.environment,
+            cwd=self.root,
             capture_output=True,
             text=True,
             check=False,
@@ -68,7 +72,8 @@ class Installation:
 
     def _start(self, *arguments, faults=(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options):
         arguments = command(*arguments, faults=faults)
-        return subprocess.Popen(arguments, env=self.environment, stdout=stdout, stderr=stderr, **options)
+        around = {"env": self.environment, "cwd": self.root}
+        return subprocess.Popen(arguments, stdout=stdout, stderr=stderr, **around | options)
 
 
 def command(*arguments, faults=()):

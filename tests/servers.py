@@ -90,7 +90,9 @@ def _start(installation, script: str, arguments: tuple[str, ...], faults: tuple[
             return Server(process, port, log)
         gunicorn = command("-m", "gunicorn", "--config", "billing/gunicorn_conf.py", "billing.wsgi", faults=faults)
         environment = installation.environment | {"PORT": str(port), "WEB_CONCURRENCY": "1", "WEB_THREADS": "8"}
-        process = subprocess.Popen(gunicorn, env=environment, stdout=file, stderr=file, process_group=0)
+        process = subprocess.Popen(
+            gunicorn, env=environment, cwd=installation.root, stdout=file, stderr=file, process_group=0
+        )
         return Server(process, port, log)
 
 

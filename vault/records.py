@@ -31,7 +31,10 @@ from vault.tokens import Token
 
 Item = dict[str, dict[str, Any]]
 
+#: What is written. A version that reads the next one is released before any version writes it: docs/upgrades.md.
 SCHEMA_VERSION: Final = 1
+#: What is opened.
+SCHEMA_VERSIONS_READ: Final = frozenset({1})
 PARTITION_KEY: Final = "token"
 SIGNATURE: Final = "*amzn-ddb-map-sig*"
 MATERIAL_DESCRIPTION: Final = "*amzn-ddb-map-desc*"
@@ -43,6 +46,7 @@ _SIGNED: Final = ("token", "schema_version", "created_at", "item_version", "fing
 _ACTIONS: Final = AttributeActions(
     default_action=CryptoAction.ENCRYPT_AND_SIGN, attribute_actions=dict.fromkeys(_SIGNED, CryptoAction.SIGN_ONLY)
 )
+_READ: Final = [{"N": str(version)} for version in sorted(SCHEMA_VERSIONS_READ)]
 _SEAL: Final = (SECRET, SIGNATURE, MATERIAL_DESCRIPTION)
 CARD_ATTRIBUTES: Final = frozenset((*_SIGNED, *_SEAL))
 FINGERPRINT_ATTRIBUTES: Final = frozenset(("token", "schema_version", "created_at", *_SEAL))
@@ -133,7 +137,7 @@ class Sealer:
             # Checked before KMS is asked: an item that is not of this shape was not written by the vault.
             if item.keys() != attributes or item[PARTITION_KEY] != {"S": key}:
                 raise RecordTampered
-            if item["schema_version"] != {"N": str(SCHEMA_VERSION)}:
+            if item["schema_version"] not in _READ:
                 raise RecordTampered
             # The item encryptor takes attributes out of what it is given.
             opened: Item = decrypt_dynamodb_item(dict(item), self._crypto_config(dict(item), materials))

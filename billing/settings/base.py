@@ -1,27 +1,27 @@
-"""What every place shares. Whatever protects card data is on here already; production only tightens."""
+"""What every place shares. Whatever protects card data is on here already; production only tightens.
+
+The module that says where we are ends with `env.complete()`; `billing.apps` asks again, for those that forget it.
+"""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
 
 from billing.settings import logging
+from billing.settings.environment import env
 
-TIMEOUT_REFUSED: Final = "DATABASE_READ_TIMEOUT is a number of seconds, or 0 for no limit."
-
-env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parents[2]
-DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
+DATA_DIR = Path(env.text("DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
 
 # The commit of an image without a checkout, for `pci_evidence`.
-SOURCE_COMMIT = env.str("SOURCE_COMMIT", default="")
+SOURCE_COMMIT = env.text("SOURCE_COMMIT")
 
 # Which of the surfaces this process answers: one image, several services.
-SURFACES = env.list("SURFACES", default=["web", "api", "admin"])
+SURFACES = env.choices("SURFACES", default=["web", "api", "admin"], among={"web", "api", "admin"})
 
 DEBUG = False
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
+ALLOWED_HOSTS: list[str] = env.words("ALLOWED_HOSTS")
 
 INSTALLED_APPS = [
     # Before Django's own, so that its createsuperuser is the one that counts.
@@ -95,10 +95,13 @@ TEMPLATES = [
 
 # --- Order history -------------------------------------------------------------------------------------------------
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'billing.sqlite3'}")}
+_here = f"sqlite:///{DATA_DIR / 'billing.sqlite3'}"
+DATABASES = {"default": env.database("DATABASE_URL", "DATABASE_PASSWORD", default=_here)}
+# One that cannot be understood is refused at the end; until then there is something to go on with.
+DATABASES["default"] = DATABASES["default"] or environ.Env.db_url_config(_here)
 # The audit log has a connection of its own: what it holds stays when the transaction of an order is rolled back.
-if _audit_url := env.str("AUDIT_DATABASE_URL", default=""):
-    DATABASES["audit"] = env.db_url_config(_audit_url)
+if _audit := env.database("AUDIT_DATABASE_URL", "AUDIT_DATABASE_PASSWORD"):
+    DATABASES["audit"] = _audit
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     _beside = Path(DATABASES["default"]["NAME"])
     DATABASES["audit"] = DATABASES["default"] | {"NAME": str(_beside.with_name("audit.sqlite3"))}
@@ -110,9 +113,7 @@ DATABASE_ROUTERS = ["vault.routers.AuditRouter"]
 
 # How many seconds an answer of the orders' database may take; 0 is as long as it takes. `billing.gunicorn_conf` sets it
 # for its workers. Commands wait: a migration of a large table may take an hour, and half of one is worse.
-_answer_seconds = env.int("DATABASE_READ_TIMEOUT", default=0)
-if _answer_seconds < 0:
-    raise ImproperlyConfigured(TIMEOUT_REFUSED)
+_answer_seconds = env.number("DATABASE_READ_TIMEOUT", default=0, least=0)
 
 
 def _with_options(database: dict[str, Any], *, seconds: int) -> dict[str, Any]:
@@ -132,7 +133,7 @@ def _with_options(database: dict[str, Any], *, seconds: int) -> dict[str, Any]:
         "isolation_level": "read committed",
         "connect_timeout": 3,
     }
-    keeping = {"CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=60), "CONN_HEALTH_CHECKS": True}
+    keeping = {"CONN_MAX_AGE": env.number("CONN_MAX_AGE", default=60, least=0), "CONN_HEALTH_CHECKS": True}
     return database | keeping | {"OPTIONS": options}
 
 
@@ -158,68 +159,68 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Vault ---------------------------------------------------------------------------------------------------------
 
 VAULT = {
-    "BACKEND": env.str("VAULT_BACKEND", default="aws"),
+    "BACKEND": env.choice("VAULT_BACKEND", default="aws", among={"aws", "embedded"}),
     "EMBEDDED_DIR": str(DATA_DIR / "vault"),
     # PCI DSS 6.5.5: nobody's card number gets into a place that was not made for it. Production takes them all.
-    "TEST_CARDS_ONLY": env.bool("VAULT_TEST_CARDS_ONLY", default=True),
-    "REGION": env.str("AWS_REGION", default="eu-central-1"),
-    "ENDPOINT_URL": env.str("VAULT_ENDPOINT_URL", default=""),
-    "PROFILE": env.str("AWS_PROFILE", default=""),
-    "TABLE": env.str("VAULT_TABLE", default="billing-vault"),
-    "CARD_KEY": env.str("VAULT_CARD_KEY", default="alias/billing-vault-card"),
-    "FINGERPRINT_KEY": env.str("VAULT_FINGERPRINT_KEY", default="alias/billing-vault-fingerprint"),
-    "AUDIT_KEY": env.str("VAULT_AUDIT_KEY", default="alias/billing-vault-audit"),
-    "CERTIFICATE_KEY": env.str("VAULT_CERTIFICATE_KEY", default="alias/billing-vault-certificate"),
+    "TEST_CARDS_ONLY": env.flag("VAULT_TEST_CARDS_ONLY", default=True),
+    "REGION": env.text("AWS_REGION", default="eu-central-1"),
+    "ENDPOINT_URL": env.text("VAULT_ENDPOINT_URL"),
+    "PROFILE": env.text("AWS_PROFILE"),
+    "TABLE": env.text("VAULT_TABLE", default="billing-vault"),
+    "CARD_KEY": env.text("VAULT_CARD_KEY", default="alias/billing-vault-card"),
+    "FINGERPRINT_KEY": env.text("VAULT_FINGERPRINT_KEY", default="alias/billing-vault-fingerprint"),
+    "AUDIT_KEY": env.text("VAULT_AUDIT_KEY", default="alias/billing-vault-audit"),
+    "CERTIFICATE_KEY": env.text("VAULT_CERTIFICATE_KEY", default="alias/billing-vault-certificate"),
     "AUDIT_DATABASE": "audit",
-    "MATERIALS": env.str("VAULT_MATERIALS", default="per-item"),
-    "DATA_KEY_MAX_AGE": env.int("VAULT_DATA_KEY_MAX_AGE", default=300),
-    "DATA_KEY_MAX_ITEMS": env.int("VAULT_DATA_KEY_MAX_ITEMS", default=10_000),
-    "KEYS_MAX_AGE": env.int("VAULT_KEYS_MAX_AGE", default=60),
-    "CRYPTOPERIOD_DAYS": env.int("VAULT_CRYPTOPERIOD_DAYS", default=365),
-    "RETENTION_AFTER_EXPIRY": env.int("VAULT_RETENTION_AFTER_EXPIRY", default=18),
-    "RETENTION_AFTER_USE": env.int("VAULT_RETENTION_AFTER_USE", default=36),
-    "ORPHAN_GRACE": env.int("VAULT_ORPHAN_GRACE", default=24 * 3600),
-    "VERIFY_EVERY_DAYS": env.int("VAULT_VERIFY_EVERY_DAYS", default=92),
-    "CONNECT_TIMEOUT": env.float("VAULT_CONNECT_TIMEOUT", default=1.0),
-    "READ_TIMEOUT": env.float("VAULT_READ_TIMEOUT", default=3.0),
+    "MATERIALS": env.choice("VAULT_MATERIALS", default="per-item", among={"per-item", "reused"}),
+    "DATA_KEY_MAX_AGE": env.number("VAULT_DATA_KEY_MAX_AGE", default=300),
+    "DATA_KEY_MAX_ITEMS": env.number("VAULT_DATA_KEY_MAX_ITEMS", default=10_000),
+    "KEYS_MAX_AGE": env.number("VAULT_KEYS_MAX_AGE", default=60),
+    "CRYPTOPERIOD_DAYS": env.number("VAULT_CRYPTOPERIOD_DAYS", default=365),
+    "RETENTION_AFTER_EXPIRY": env.number("VAULT_RETENTION_AFTER_EXPIRY", default=18),
+    "RETENTION_AFTER_USE": env.number("VAULT_RETENTION_AFTER_USE", default=36),
+    "ORPHAN_GRACE": env.number("VAULT_ORPHAN_GRACE", default=24 * 3600),
+    "VERIFY_EVERY_DAYS": env.number("VAULT_VERIFY_EVERY_DAYS", default=92),
+    "CONNECT_TIMEOUT": env.seconds("VAULT_CONNECT_TIMEOUT", default=1.0),
+    "READ_TIMEOUT": env.seconds("VAULT_READ_TIMEOUT", default=3.0),
     # No limit for commands, which keep nobody waiting; `billing.gunicorn_conf` sets one for its workers.
-    "CALLS_AT_ONCE": env.int("VAULT_CALLS_AT_ONCE", default=0),
-    "PURPOSES": env.list(
+    "CALLS_AT_ONCE": env.number("VAULT_CALLS_AT_ONCE", default=0, least=0),
+    "PURPOSES": env.words(
         "VAULT_PURPOSES", default=["settlement", "refund", "fraud-investigation", "dispute", "support", "migration"]
     ),
-    # By purpose, in JSON; .env.example has one.
-    "PURPOSE_RULES": env.json("VAULT_PURPOSE_RULES", default={}),
-    "READ_BUDGET": env.int("VAULT_READ_BUDGET", default=60),
-    "SEARCH_BUDGET": env.int("VAULT_SEARCH_BUDGET", default=60),
-    "GROUP_BUDGETS": env.json("VAULT_GROUP_BUDGETS", default={}),
+    # By purpose, in JSON; .env.example has an example.
+    "PURPOSE_RULES": env.mapping("VAULT_PURPOSE_RULES"),
+    "READ_BUDGET": env.number("VAULT_READ_BUDGET", default=60),
+    "SEARCH_BUDGET": env.number("VAULT_SEARCH_BUDGET", default=60),
+    "GROUP_BUDGETS": env.mapping("VAULT_GROUP_BUDGETS"),
     # By the name of the limit, in JSON; docs/api.md has the names.
-    "API_LIMITS": env.json("VAULT_API_LIMITS", default={}),
-    "REVEAL_APPROVAL": env.bool("VAULT_REVEAL_APPROVAL", default=True),
-    "REVEAL_VALID": env.int("VAULT_REVEAL_VALID", default=24 * 3600),
+    "API_LIMITS": env.mapping("VAULT_API_LIMITS"),
+    "REVEAL_APPROVAL": env.flag("VAULT_REVEAL_APPROVAL", default=True),
+    "REVEAL_VALID": env.number("VAULT_REVEAL_VALID", default=24 * 3600),
     "CONFIRM_IDENTITY": "billing.accounts.confirm_identity",
-    "BREAK_GLASS": env.bool("VAULT_BREAK_GLASS", default=True),
-    "ALARM_EMAILS": env.list("VAULT_ALARM_EMAILS", default=[]),
+    "BREAK_GLASS": env.flag("VAULT_BREAK_GLASS", default=True),
+    "ALARM_EMAILS": env.words("VAULT_ALARM_EMAILS"),
 }
 
 # Whom mail comes from.
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="Billing <billing@localhost>")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", default="Billing <billing@localhost>")
 # How many seconds a mail server may take: requests wait for it, and in an emergency it may be what is broken.
-EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=5)
+EMAIL_TIMEOUT = env.number("EMAIL_TIMEOUT", default=5)
 
 # Reverse proxies in front of this process whose X-Forwarded-For entry can be believed; 0 believes none.
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", default=0, least=0)
 
 # --- Order pages ---------------------------------------------------------------------------------------------------
 
 # What a customer should do about the account: `orders` knows nothing of accounts.
 ORDERS_ACCOUNT_STEPS = "billing.account_steps.account_steps"
 # Who sells, as receipts say it: the name, and the lines of the address below it.
-RECEIPT_SELLER = env.str("RECEIPT_SELLER", multiline=True, default="Billing")
+RECEIPT_SELLER = env.text("RECEIPT_SELLER", default="Billing").replace(r"\n", "\n")
 
 # --- Webhooks ------------------------------------------------------------------------------------------------------
 
 # For how many days an event stays in the log after it was distributed.
-WEBHOOKS_KEEP_DAYS = env.int("WEBHOOKS_KEEP_DAYS", default=30)
+WEBHOOKS_KEEP_DAYS = env.number("WEBHOOKS_KEEP_DAYS", default=30)
 # Whether a consumer on this machine may be called without TLS.
 WEBHOOKS_HTTP_ON_LOOPBACK = False
 
@@ -276,13 +277,13 @@ MFA_TOTP_ISSUER = "Billing"
 # `billing.passkeys` refuses a key that did not ask for a PIN, a finger or a face.
 MFA_PASSKEY_LOGIN_ENABLED = True
 # Whether staff need a second factor for the admin and before a reveal (PCI DSS 8.4).
-STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=True)
+STAFF_MFA_REQUIRED = env.flag("STAFF_MFA_REQUIRED", default=True)
 # After how many seconds without a request the session of staff ends (PCI DSS 8.2.8).
-STAFF_IDLE_SECONDS = env.int("STAFF_IDLE_SECONDS", default=900)
+STAFF_IDLE_SECONDS = env.number("STAFF_IDLE_SECONDS", default=900)
 # For how many seconds somebody who has shown who they are may reveal a card.
-IDENTITY_FRESH_SECONDS = env.int("IDENTITY_FRESH_SECONDS", default=300)
+IDENTITY_FRESH_SECONDS = env.number("IDENTITY_FRESH_SECONDS", default=300)
 # Earlier secret keys, which still open what was closed with them.
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "orders:overview"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
@@ -393,9 +394,9 @@ USE_TZ = True
 # --- Logs ----------------------------------------------------------------------------------------------------------
 
 # Where crashes and errors are reported to, in the form of `billing.crash_reports` alone; nowhere without it.
-SENTRY_DSN = env.str("SENTRY_DSN", default="")
-SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
-SENTRY_RELEASE = env.str("SENTRY_RELEASE", default="")
+SENTRY_DSN = env.text("SENTRY_DSN")
+SENTRY_ENVIRONMENT = env.text("SENTRY_ENVIRONMENT", default="production")
+SENTRY_RELEASE = env.text("SENTRY_RELEASE")
 
 LOGGING = logging.LOGGING
 LOGGING_CONFIG = "billing.logs.configure"

@@ -5,7 +5,8 @@ import secrets
 from pathlib import Path
 
 from billing.settings.base import *  # noqa: F403
-from billing.settings.base import DATA_DIR, VAULT, env
+from billing.settings.base import DATA_DIR, VAULT
+from billing.settings.environment import env
 
 
 def _own_secret(path: Path) -> str:
@@ -25,16 +26,17 @@ def _own_secret(path: Path) -> str:
     return path.read_text()
 
 
-SECRET_KEY = env.str("SECRET_KEY", default="") or _own_secret(DATA_DIR / "secret_key")
+SECRET_KEY = env.text("SECRET_KEY", exact=True) or _own_secret(DATA_DIR / "secret_key")
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 # A laptop has no TLS, and nobody to enrol.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True
-STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=False)
+STAFF_MFA_REQUIRED = env.flag("STAFF_MFA_REQUIRED", default=False)
 WEBHOOKS_HTTP_ON_LOOPBACK = True
 EMAIL_BACKEND = "billing.mail.TerminalBackend"
 VAULT |= {
     "BACKEND": "embedded",
     "EMBEDDED_ALLOWED": True,
     # The demo has one member of staff, and nobody else to ask.
-    "REVEAL_APPROVAL": env.bool("VAULT_REVEAL_APPROVAL", default=False),
+    "REVEAL_APPROVAL": env.flag("VAULT_REVEAL_APPROVAL", default=False),
 }
+env.complete()

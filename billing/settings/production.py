@@ -2,27 +2,39 @@
 
 from typing import Final
 
-from django.core.exceptions import ImproperlyConfigured
-
 from billing.settings.base import *  # noqa: F403
-from billing.settings.base import DATABASES, MIDDLEWARE, SENTRY_DSN, VAULT, env
+from billing.settings.base import DATABASES, MIDDLEWARE, SENTRY_DSN, VAULT
+from billing.settings.environment import env
 
-SENTRY_REFUSED: Final = "SENTRY_DSN must begin with https://: reports of crashes do not go over the network in clear."
+SENTRY_REFUSED: Final = "must begin with https://, as reports are not for the network"
 
-SECRET_KEY = env.str("SECRET_KEY")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+# With the end of the last line of its file: that is how it always was read, and the keys of webhooks follow from it.
+SECRET_KEY = env.needed("SECRET_KEY", "signs sessions, 50+ characters: openssl rand -base64 48", exact=True)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
+if not ALLOWED_HOSTS:
+    env.needed("ALLOWED_HOSTS", "names this site answers to, billing.example.com")
 VAULT |= {
     "EMBEDDED_ALLOWED": False,
     # A staging system with these settings says true, and is then safe from real cards.
-    "TEST_CARDS_ONLY": env.bool("VAULT_TEST_CARDS_ONLY", default=False),
+    "TEST_CARDS_ONLY": env.flag("VAULT_TEST_CARDS_ONLY", default=False),
 }
 
-for _alias, _variable in {"default": "DATABASE_URL", "audit": "AUDIT_DATABASE_URL"}.items():
-    _kept = {"OPTIONS", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS"}
-    DATABASES[_alias] = env.db_url(_variable) | {k: v for k, v in DATABASES[_alias].items() if k in _kept}
-    if DATABASES[_alias]["ENGINE"] == "django.db.backends.mysql":
+_kept = {"OPTIONS", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS"}
+_given = {
+    "default": env.database(
+        "DATABASE_URL", "DATABASE_PASSWORD", missing="the orders, mysql://billing@db.example.com:3306/billing"
+    ),
+    "audit": env.database(
+        "AUDIT_DATABASE_URL", "AUDIT_DATABASE_PASSWORD", missing="audit log, mysql://billing_audit@HOST/billing_audit"
+    ),
+}
+for _alias, _database in _given.items():
+    DATABASES[_alias] = _database | {k: v for k, v in DATABASES[_alias].items() if k in _kept}
+    # One that is not known yet will be MySQL.
+    if _database.get("ENGINE") != "django.db.backends.sqlite3":
         # PCI DSS 4.2.1: the path of the RDS certificate bundle. The connection fails if the server cannot show its own.
-        DATABASES[_alias]["OPTIONS"]["ssl"] = {"ca": env.str("DATABASE_CA")}
+        _ca = env.file("DATABASE_CA", "MySQL's certificates, /etc/ssl/certs/rds-global-bundle.pem")
+        DATABASES[_alias]["OPTIONS"]["ssl"] = {"ca": _ca}
         DATABASES[_alias]["OPTIONS"]["ssl_mode"] = "VERIFY_IDENTITY"
 
 MIDDLEWARE = ["vault.middleware.RefusePlainHTTPMiddleware", *MIDDLEWARE]
@@ -39,7 +51,8 @@ LANGUAGE_COOKIE_SECURE = True
 SESSION_COOKIE_NAME = "__Host-session"
 CSRF_COOKIE_NAME = "__Host-csrf"
 # Alarms go by mail: a default would lose them.
-EMAIL_CONFIG = env.email_url("EMAIL_URL")
+EMAIL_CONFIG = env.mail("EMAIL_URL", "EMAIL_PASSWORD", missing="takes mail, smtp+tls://USER@mail.example.com:587")
 vars().update(EMAIL_CONFIG)
 if SENTRY_DSN and not SENTRY_DSN.startswith("https://"):
-    raise ImproperlyConfigured(SENTRY_REFUSED)
+    env.refuse("SENTRY_DSN", SENTRY_REFUSED)
+env.complete()

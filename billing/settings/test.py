@@ -2,6 +2,7 @@
 
 from billing.settings.base import *  # noqa: F403
 from billing.settings.base import INSTALLED_APPS, MIDDLEWARE, VAULT
+from billing.settings.environment import env
 
 SECRET_KEY = "only-for-tests"  # noqa: S105 - protects nothing
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
@@ -21,3 +22,4 @@ MIDDLEWARE = [name for name in MIDDLEWARE if "whitenoise" not in name]
 # Without the redaction of each record as it is made: the leak scanner is to see what our own code gives to a logger.
 LOGGING_CONFIG = "logging.config.dictConfig"
 SENTRY_DSN = ""
+env.complete()

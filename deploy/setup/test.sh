@@ -15,7 +15,7 @@ wants() { [[ " ${steps[*]} " == *" $1 "* ]]; }
 export PATH=$PATH:/usr/sbin:/sbin
 missing_packages() {
 	local packages=()
-	if wants mariadb || wants check-deploy; then
+	if wants mariadb || wants check-deploy || wants upgrades; then
 		command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null || packages+=(mariadb-server)
 		command -v "${CC:-cc}" >/dev/null || packages+=(gcc libc6-dev)
 		command -v pkg-config >/dev/null || packages+=(pkg-config)
@@ -106,6 +106,8 @@ if wants mariadb; then
 		failed+=("pytest on MariaDB did not run")
 	fi
 fi
+# A part of the step before, which has it in `make test`.
+wants upgrades && step "the version before" env ARGS=tests/upgrades deploy/setup/test.sh mariadb
 wants coverage && step "coverage of vault at least 95 %" coverage
 # Those that take a minute; `make mutants` does the rest.
 wants mutants && step "mutants of the value objects" env -u PYTEST_ADDOPTS .venv/bin/python -m tests.mutation pan tokens fingerprints

@@ -44,7 +44,7 @@ def test_what_the_operator_named_stays(environment):
 
 SETTINGS = """
 import json
-from billing.settings.base import DATABASES
+from billing.settings.test import DATABASES
 print(json.dumps({alias: database["OPTIONS"] for alias, database in DATABASES.items()}))
 """
 

@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import certifi
 import httpx
 import pytest
 
 from billing import start
+from billing.settings import environment
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +23,7 @@ GOOD = {
     "ALLOWED_HOSTS": "billing.example.com",
     "DATABASE_URL": "mysql://billing:x@db.example.com:3306/billing",
     "AUDIT_DATABASE_URL": "mysql://billing_audit:x@db.example.com:3306/billing_audit",
-    "DATABASE_CA": "/etc/ssl/certs/ca-certificates.crt",
+    "DATABASE_CA": certifi.where(),
     "EMAIL_URL": "smtp+tls://billing:x@mail.example.com:587",
     "VAULT_ALARM_EMAILS": "security@example.com",
     "SURFACES": "web",
@@ -48,7 +50,7 @@ REFUSED = {"billing.E001", "billing.E003", "billing.E004", "billing.W004", "vaul
 
 def run(command, *, without=(), **more):
     variables = {name: value for name, value in (GOOD | more).items() if name not in without}
-    environment = {
+    around = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
         "DJANGO_SETTINGS_MODULE": "billing.settings.production",
@@ -57,7 +59,7 @@ def run(command, *, without=(), **more):
         **variables,
     }
     return subprocess.run(
-        [sys.executable, *command], env=environment, capture_output=True, text=True, check=False, cwd=ROOT, timeout=120
+        [sys.executable, *command], env=around, capture_output=True, text=True, check=False, cwd=ROOT, timeout=120
     )
 
 
@@ -135,22 +137,93 @@ def test_nothing_runs_with_what_is_for_laptops(command, change, said):
     assert ids(done.stderr) == said
 
 
+# --- What is missing -----------------------------------------------------------------------------------------------
+
+REQUIRED = ["SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "AUDIT_DATABASE_URL", "DATABASE_CA", "EMAIL_URL"]
+IMPOSSIBLE = {
+    "DATABASE_URL": "oracle://billing:hunter2@db.example.com/billing",
+    "AUDIT_DATABASE_URL": "mysql://billing:hun/ter2@db.example.com/billing",
+    "EMAIL_URL": "gopher://billing:hunter2@mail.example.com",
+    "DATABASE_CA": "/nowhere/hunter2.pem",
+    "SENTRY_DSN": "http://hunter2@sentry.example.com/1",
+    "SURFACES": "web,hunter2",
+    "VAULT_BACKEND": "hunter2",
+    "LOG_LEVEL": "HUNTER2",
+    "LOG_FORMAT": "hunter2",
+    "STAFF_MFA_REQUIRED": "hunter2",
+    "TRUSTED_PROXIES": "hunter2",
+    "DATABASE_READ_TIMEOUT": "-1",
+    "VAULT_READ_BUDGET": "0",
+    "VAULT_READ_TIMEOUT": "hunter2",
+    "VAULT_PURPOSE_RULES": '["hunter2"]',
+    "SECRET_KEY_FILE": "/nowhere/hunter2",
+}
+
+
+def named(text):
+    """What a message of one screen says of variables."""
+    # Before it, gunicorn logs that it starts.
+    first, *lines, last = (line for line in text.splitlines() if not line.startswith("{"))
+    assert (first, last) == (environment.HEADING, environment.ENDING)
+    assert len(lines) <= 20
+    assert max(map(len, lines)) <= 80
+    return [line.partition(":")[0] for line in lines]
+
+
 @pytest.mark.parametrize(
-    ("without", "change", "said"),
-    [
-        ("SECRET_KEY", {}, "Set the SECRET_KEY environment variable"),
-        ("DATABASE_URL", {}, "Set the DATABASE_URL environment variable"),
-        ("AUDIT_DATABASE_URL", {}, "Set the AUDIT_DATABASE_URL environment variable"),
-        ("DATABASE_CA", {}, "Set the DATABASE_CA environment variable"),
-        ("EMAIL_URL", {}, "Set the EMAIL_URL environment variable"),
-        ("", {"SENTRY_DSN": "http://key@sentry.example.com/1"}, "SENTRY_DSN must begin with https://"),
-    ],
-    ids=lambda value: value if isinstance(value, str) and value.isupper() else "",
+    "command",
+    [("manage.py", "check", "--deploy"), ("manage.py", "vault_check"), ("manage.py", "migrate"), GUNICORN],
+    ids=lambda command: command[1],
 )
-def test_settings_of_production_are_not_read_without(without, change, said):
-    done = run(("-c", "import billing.settings.production"), without=(without,), **change)
+def test_all_that_is_missing_is_said_at_once(command):
+    done = run(command, without=REQUIRED)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert named(done.stderr) == REQUIRED
+
+
+@pytest.mark.parametrize("command", [("manage.py", "vault_check"), GUNICORN], ids=lambda command: command[1])
+def test_what_is_impossible_is_named_and_never_repeated(command):
+    done = run(command, **IMPOSSIBLE)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert sorted(named(done.stderr)) == sorted({name.removesuffix("_FILE") for name in IMPOSSIBLE})
+    assert not re.search("hun/?ter2", done.stderr, re.IGNORECASE)
+
+
+def test_more_than_a_screen_holds_is_counted():
+    numbers = ("DATA_KEY_MAX_AGE", "DATA_KEY_MAX_ITEMS", "KEYS_MAX_AGE", "CRYPTOPERIOD_DAYS", "RETENTION_AFTER_EXPIRY")
+    done = run(("manage.py", "check"), without=REQUIRED, **IMPOSSIBLE, **{f"VAULT_{each}": "x" for each in numbers})
+    assert named(done.stderr)[:2] == ["ALLOWED_HOSTS", "DATABASE_URL"]
+    assert done.stderr.splitlines()[-2] == "... and 3 more"
+
+
+def test_help_needs_no_settings():
+    done = run(("manage.py", "help"), without=REQUIRED)
+    assert done.returncode == 0
+    assert "migrate" in done.stdout.split()
+
+
+def test_settings_of_ones_own_that_forget_to_ask_are_refused_as_well(tmp_path):
+    (tmp_path / "forgetful.py").write_text("from billing.settings.base import *\nSECRET_KEY = 'x' * 60\n")
+    own = {"PYTHONPATH": f"{ROOT}:{tmp_path}", "DJANGO_SETTINGS_MODULE": "forgetful"}
+    done = run(("manage.py", "check"), TRUSTED_PROXIES="x", **own)
     assert done.returncode == 1
-    assert said in done.stderr
+    assert named(done.stderr) == ["TRUSTED_PROXIES"]
+
+
+def test_every_secret_can_be_in_a_file(tmp_path):
+    secrets = ("SECRET_KEY", "DATABASE_URL", "AUDIT_DATABASE_URL", "EMAIL_URL", "SENTRY_DSN")
+    for name in secrets:
+        (tmp_path / name).write_text(GOOD[name])
+    done = run(CHECK, without=secrets, **{f"{name}_FILE": str(tmp_path / name) for name in secrets})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["AUDIT_DATABASE_PASSWORD", "DATABASE_PASSWORD", "EMAIL_PASSWORD"])
+def test_of_two_passwords_neither_is_taken(name):
+    done = run(CHECK, **{name: "hunter2"})
+    assert done.returncode == 1
+    assert named(done.stderr) == [name]
+    assert "hunter2" not in done.stderr
 
 
 def test_no_option_of_an_address_turns_tls_off():
@@ -162,9 +235,9 @@ def test_no_option_of_an_address_turns_tls_off():
 def test_production_starts_and_answers(tmp_path):
     port = str(free_port())
     variables = GOOD | {"DATABASE_URL": f"sqlite:///{tmp_path}/a", "AUDIT_DATABASE_URL": f"sqlite:///{tmp_path}/b"}
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATA_DIR": str(tmp_path), "PORT": port}
+    around = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATA_DIR": str(tmp_path), "PORT": port}
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, *GUNICORN], env=environment | variables, stdout=log, stderr=log)
+        process = subprocess.Popen([sys.executable, *GUNICORN], env=around | variables, stdout=log, stderr=log)
     try:
         assert asked(port, "/healthz") == 200
     finally:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import certifi
 import pytest
 from django.conf import settings
 
@@ -36,7 +37,7 @@ def told(tmp_path_factory):
         "ALLOWED_HOSTS": "shop.example",
         "DATABASE_URL": "mysql://u:p@db.example/billing",
         "AUDIT_DATABASE_URL": "mysql://u:p@db.example/audit",
-        "DATABASE_CA": "/etc/ca.pem",
+        "DATABASE_CA": certifi.where(),
         "EMAIL_URL": "smtp+tls://mail.example.com:587",
     }
     command = [sys.executable, "-c", SCRIPT]
@@ -57,7 +58,7 @@ def test_a_page_over_plain_http_is_redirected_and_a_body_refused(told):
 
 
 def test_the_databases_are_reached_over_tls_that_shows_who_answers(told):
-    assert told[1] == {alias: [{"ca": "/etc/ca.pem"}, "VERIFY_IDENTITY"] for alias in ("default", "audit")}
+    assert told[1] == {alias: [{"ca": certifi.where()}, "VERIFY_IDENTITY"] for alias in ("default", "audit")}
 
 
 def test_cookies_go_over_tls_alone(told):

@@ -140,7 +140,7 @@ def test_web_is_refused_by_kms_and_dynamodb_themselves(tiers):
             assert code_of(call, TableName=TABLE, **{item: seal}) == REFUSED
 
 
-def test_lists_need_no_right_at_all(tiers, canary, scanned):
+def test_lists_need_no_right_at_all(tiers, canary):
     """The web tier while AWS refuses it everything."""
     digits, new = canary("kept before"), canary("refused")
     with signed_in(tiers.web, "ada") as ada:
@@ -187,7 +187,6 @@ def test_every_task_does_its_work_in_its_role(tiers, canary):
             for digits in (before, after):
                 token = sent(access, "search/", {"pan": digits}, tiers).json()["token"]
                 assert sent(access, f"{token}/detokenize/", PURPOSE, tiers).json()["pan"] == digits
-    assert json.loads(tiers.role("web").run(OPEN, token)) == [["VaultSealed", f"Decrypt: {REFUSED}"]] * 2
     retiring = tiers.begin("operator", ["vault_rotate", "card", "--retire=1", "--disable"], ["vault_audit", "verify"])
     assert ended(retiring) == ""
 
