@@ -3,8 +3,9 @@
 from typing import Final
 from urllib.parse import urlsplit
 
+from billing.settings.environment import env
 from billing.settings.local import *  # noqa: F403
-from billing.settings.local import VAULT, env
+from billing.settings.local import VAULT
 
 STAND_IN_REQUIRED: Final = "must be http and name the stand-in for AWS: what is open here is not for AWS itself"
 
