@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. The work is done by the scripts in deploy/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help run token test lint types imports migrations check-deploy test-sqlite test-mariadb upgrades coverage format bench-audit bench-pages bench-costs bench-requests schema client messages access contract false-alarms accounting mutants load load-tokens load-import load-steady load-orders image lock venv
+.PHONY: help run token test lint types imports migrations check-deploy stacks test-sqlite test-mariadb upgrades coverage format bench-audit bench-pages bench-costs bench-requests schema client messages access contract false-alarms accounting mutants load load-tokens load-import load-steady load-orders image lock venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ migrations: ## no model change without its migration
 
 check-deploy: ## Django's deployment checks under production settings
 	@deploy/setup/test.sh check-deploy
+
+stacks: ## linters of the templates, the image and the scripts of deploy/
+	@deploy/setup/test.sh stacks
 
 test-sqlite: ## pytest on SQLite (ARGS="-k name")
 	@deploy/setup/test.sh sqlite

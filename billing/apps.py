@@ -15,11 +15,11 @@ class BillingConfig(AppConfig):
         from billing import access_log, borrowed_names, checks, core_dumps, sessions, users  # noqa: F401 - they register
         from billing.settings.environment import env
 
+        # Settings of somebody's own may have been made from `base` alone.
+        env.complete()
         # Servers and commands alike, before the first of them has seen a card.
         if checks.has_real_cards():
             core_dumps.forbid()
-        # Settings of somebody's own may have been made from `base` alone.
-        env.complete()
         borrowed_names.translate()
         if settings.SENTRY_DSN:
             # Its client is imported for this alone.

@@ -4,15 +4,13 @@ import os
 import signal
 import ssl
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from billing import core_dumps
 from billing.logs import seal
 from billing.settings.environment import env
 from billing.settings.logging import IS_LAPTOP, LOGGING
 from billing.start import refuse_incomplete
-
-TLS_UNKNOWN: Final = "must be ephemeral, or empty for plain HTTP behind a proxy on this machine"
 
 bind = f"{env.text('BIND', default='127.0.0.1')}:{env.number('PORT', default=8000, most=65535)}"
 
@@ -35,11 +33,7 @@ control_socket_disable = True
 logger_class = "billing.server_log.Logger"
 logconfig_dict = LOGGING
 
-_tls = env.text("WEB_TLS")
-if _tls not in {"", "ephemeral"}:
-    # `on_starting` says it, with whatever else is wrong.
-    env.refuse("WEB_TLS", TLS_UNKNOWN)
-elif _tls:
+if env.choice("WEB_TLS", default="none", among=("none", "ephemeral")) == "ephemeral":
     from billing.task_tls import ephemeral_context
 
     # Before the workers are forked: all answer under one key.
@@ -53,7 +47,7 @@ elif _tls:
 
 
 def on_starting(server: Any) -> None:
-    """Make exceptions of the master, and warnings, lines of the log; say once what is missing; leave no core file."""
+    """Make exceptions of the master, and warnings, lines of the log; say what is missing; let no core be written."""
     seal()
     refuse_incomplete()
     # Those who work on this project may want to look into it.

@@ -158,7 +158,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Vault ---------------------------------------------------------------------------------------------------------
 
-VAULT = {
+VAULT: dict[str, Any] = {
     "BACKEND": env.choice("VAULT_BACKEND", default="aws", among={"aws", "embedded"}),
     "EMBEDDED_DIR": str(DATA_DIR / "vault"),
     # PCI DSS 6.5.5: nobody's card number gets into a place that was not made for it. Production takes them all.

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.." || exit
 . deploy/setup/apt.sh
 
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(lint types imports migrations check-deploy sqlite mariadb coverage mutants)
+[ ${#steps[@]} -gt 0 ] || steps=(lint types imports migrations check-deploy stacks sqlite mariadb coverage mutants)
 wants() { [[ " ${steps[*]} " == *" $1 "* ]]; }
 
 # Debian installs servers where a user's PATH does not look.
@@ -89,6 +89,8 @@ if wants check-deploy; then
 		failed+=("check --deploy needs mysqlclient")
 	fi
 fi
+stacks() { deploy/setup/linters.sh && deploy/setup/stacks.sh; }
+wants stacks && step "templates, image and scripts" stacks
 if wants sqlite; then
 	# They take minutes, and say the most on the database that a shop would have.
 	if wants mariadb && has_mariadb; then

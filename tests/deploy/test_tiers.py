@@ -175,8 +175,8 @@ def test_every_task_does_its_work_in_its_role(tiers, canary):
     with signed_in(tiers.web, "ada") as ada:
         ada.order("Kept", before)
         others = {
-            "seal": tiers.begin("seal", ["vault_audit", "seal"]),
-            "purge": tiers.begin("purge", ["vault_purge"], ["vault_fsck"]),
+            "seal": tiers.begin("seal", ["vault_audit", "seal"], ["vault_audit", "verify"]),
+            "purge": tiers.begin("purge", ["vault_purge"], ["vault_fsck"], ["vault_scan", "--database"]),
             "events": tiers.begin("events", ["send_events"]),
         }
         assert {name: ended(task) for name, task in others.items()} == dict.fromkeys(others, "")

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import os
 import secrets
-from typing import Any, Final
+from typing import Any
 
 from django.contrib.auth.management.commands.createsuperuser import Command as DjangoCommand
 from django.core.exceptions import ValidationError
 
 from vault.validators import validate_no_pan
 
-_PASSWORD: Final = "DJANGO_SUPERUSER_PASSWORD"  # noqa: S105 - a name
-
 
 class Command(DjangoCommand):
     def handle(self, *args: Any, **options: Any) -> str | None:
-        if options["interactive"] or _PASSWORD in os.environ:
+        if options["interactive"] or "DJANGO_SUPERUSER_PASSWORD" in os.environ:
             return super().handle(*args, **options)
-        os.environ[_PASSWORD] = secrets.token_urlsafe(48)
+        os.environ["DJANGO_SUPERUSER_PASSWORD"] = secrets.token_urlsafe(48)
         try:
             return super().handle(*args, **options)
         finally:
-            del os.environ[_PASSWORD]
+            del os.environ["DJANGO_SUPERUSER_PASSWORD"]
 
     def _validate_username(self, username: str, *args: Any) -> str | None:
         """The sentence that says what is wrong with the name; None if nothing is."""

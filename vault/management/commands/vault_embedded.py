@@ -37,7 +37,7 @@ class Command(OperatorCommand):
         if not settings.VAULT.get("EMBEDDED_ALLOWED", False):
             raise CommandError(REAL_CARDS_REFUSED)
         roles = _roles(options["roles"]) if options["roles"] else None
-        directory = options["directory"] or Path(settings.VAULT["EMBEDDED_DIR"])
+        directory = options["directory"] or Path(str(settings.VAULT["EMBEDDED_DIR"]))
         try:
             server = EmbeddedServer((options["bind"], options["port"]), directory, roles)
         except (OSError, OverflowError):
