@@ -3,16 +3,14 @@
 from typing import Final
 from urllib.parse import urlsplit
 
-from django.core.exceptions import ImproperlyConfigured
-
+from billing.settings.environment import env
 from billing.settings.local import *  # noqa: F403
 from billing.settings.local import VAULT
 
-STAND_IN_REQUIRED: Final = (
-    "VAULT_ENDPOINT_URL must be http and name the stand-in for AWS: what is open here is not for AWS itself."
-)
+STAND_IN_REQUIRED: Final = "must be http and name the stand-in for AWS: what is open here is not for AWS itself"
 
-_stand_in = urlsplit(VAULT["ENDPOINT_URL"])
+_stand_in = urlsplit(env.text("VAULT_ENDPOINT_URL"))
 if _stand_in.scheme != "http" or ".amazonaws." in f".{_stand_in.hostname}." or ".aws." in f".{_stand_in.hostname}.":
-    raise ImproperlyConfigured(STAND_IN_REQUIRED)
+    env.refuse("VAULT_ENDPOINT_URL", STAND_IN_REQUIRED)
 VAULT |= {"BACKEND": "aws", "TEST_CARDS_ONLY": True}
+env.complete()

@@ -77,7 +77,7 @@ def handshake(port, **options):
 def test_a_server_answers_over_tls_alone_under_one_key_that_is_in_no_file(server):
     _, environment, folder = server
     assert alive(environment)
-    assert not alive(environment | {"WEB_TLS": ""})
+    assert not alive(environment | {"WEB_TLS": "none"})
     shown = [handshake(int(environment["PORT"])) for _ in range(8)]
     assert {version for version, _ in shown} == {"TLSv1.3"}
     # Two workers, one key.

@@ -55,7 +55,7 @@ def test_its_settings_work_with_no_aws(address, tmp_path):
         [sys.executable, "-c", script], env=variables, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "VAULT_ENDPOINT_URL must be http and name the stand-in" in done.stderr
+    assert "VAULT_ENDPOINT_URL: must be http and name the stand-in" in done.stderr
 
 
 @needs_mysql
