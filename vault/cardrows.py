@@ -148,10 +148,22 @@ def _note_uses(used: Sequence[tuple[Card, date | None]], *, is_external: bool) -
         alike[expires, card.expires].append(card)
     noted: dict[str, Tokenization] = {}
     for (expires, known), cards in alike.items():
-        if _note(cards, expires, is_external=is_external):
+        if _note_all(cards, expires, is_external=is_external):
             status = Status.UPDATED if expires not in (None, known) else Status.EXISTING
             noted |= {card.token: Tokenization(Token(card.token), card, status) for card in cards}
     return noted
+
+
+def _note_all(cards: Sequence[Card], expires: date | None, *, is_external: bool) -> bool:
+    """As `_note`, of each of them or of none: who looks at each then has to see with what expiry it was known."""
+    if len(cards) == 1:
+        # It is all or nothing by itself, and most calls are about one.
+        return _note(cards, expires, is_external=is_external)
+    database = router.db_for_write(Card)
+    with transaction.atomic(using=database):
+        is_noted = _note(cards, expires, is_external=is_external)
+        transaction.set_rollback(not is_noted, using=database)
+    return is_noted
 
 
 def _note(cards: Sequence[Card], expires: date | None, *, is_external: bool) -> bool:
