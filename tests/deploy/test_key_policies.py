@@ -23,7 +23,7 @@ def key_policies():
         if each["Type"] != "AWS::KMS::Key":
             continue
         tags = {tag["Key"]: tag["Value"] for tag in each["Properties"].get("Tags", [])}
-        if "vault-key" in tags:
+        if "vault-table" in tags:
             policy = resolved(each["Properties"]["KeyPolicy"])
             principals = [statement.pop("Principal") for statement in policy["Statement"]]
             assert all(each == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"} for each in principals)

@@ -237,6 +237,37 @@ def test_listeners_speak_tls_or_redirect():
         assert properties["Protocol"] == properties["HealthCheckProtocol"] == "HTTPS", name
 
 
+# Who could let themselves in
+
+
+def test_every_key_says_what_it_is_for():
+    # A key that says nothing the operator's role may call a card key, and then disable.
+    for _, name, properties in resources("AWS::KMS::Key"):
+        assert "vault-key" in {tag["Key"] for tag in properties.get("Tags", [])}, name
+        assert "TagResource" in text_of(properties["KeyPolicy"]), name
+
+
+# Of a key or a role: whoever does one of these may use a key, or let somebody.
+LETTING_IN = {
+    *("PutKeyPolicy", "CreateGrant", "TagResource", "UntagResource"),
+    *("UpdateAssumeRolePolicy", "PutRolePolicy", "AttachRolePolicy", "CreatePolicyVersion", "SetDefaultPolicyVersion"),
+    *("DeleteRolePolicy", "DetachRolePolicy", "CreateRole"),
+}
+
+
+def test_an_alarm_sounds_when_somebody_lets_themselves_in():
+    watched = {properties["MetricName"] for *_, properties in resources("AWS::CloudWatch::Alarm")}
+    patterns = {}
+    for _, name, properties in resources("AWS::Logs::MetricFilter"):
+        (metric,) = properties["MetricTransformations"]
+        assert metric["MetricName"] in watched, name
+        patterns[name] = policies.resolved(properties["FilterPattern"])
+        # AWS takes no longer ones.
+        assert len(patterns[name]) <= 1024, name
+    assert set(re.findall(r'eventName = "(\w+)', " ".join(patterns.values()))) >= LETTING_IN
+    assert '"billing-*"' in patterns["RoleChangeFilter"]
+
+
 # Logs and what is kept
 
 
