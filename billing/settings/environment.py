@@ -22,7 +22,7 @@ NOT_SECONDS: Final = "must be a number of seconds above 0"
 NOT_A_MAPPING: Final = "must be an object in JSON"
 NO_FILE: Final = "must be the path of a file that can be read"
 NO_DATABASE: Final = "must be mysql://USER@HOST:3306/NAME or sqlite:////PATH"
-NO_MAIL_SERVER: Final = "must be smtp+tls://USER@HOST:587 or the like"
+NO_MAIL_SERVER: Final = "must be smtp+tls://USER@HOST:587 or smtp+ssl://USER@HOST:465"
 TWO_PASSWORDS: Final = "is given, and the address has a password of its own"
 HEADING: Final = "These settings are missing or impossible; docs/settings.md explains each:"
 ENDING: Final = "Each may be in a file as well, which NAME_FILE then names."
@@ -34,6 +34,8 @@ _FLAGS: Final = dict.fromkeys(("true", "on", "ok", "y", "yes", "1"), True) | dic
 )
 # Those that the rest of the settings knows how to make safe.
 _ENGINES: Final = frozenset({"django.db.backends.mysql", "django.db.backends.sqlite3"})
+_SMTP: Final = "django.core.mail.backends.smtp.EmailBackend"
+_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Incomplete(ImproperlyConfigured):
@@ -165,12 +167,18 @@ class Environment:
         return found | {"PASSWORD": self._password(password, found["PASSWORD"])}
 
     def mail(self, name: str, password: str, *, missing: str) -> dict[str, Any]:
-        """The settings of Django for the server that takes mail."""
+        """The settings of Django for the server that takes mail: with TLS, or a relay on this machine.
+
+        In mails are codes that set passwords. Django would write them into the log, or nowhere, just as well.
+        """
         if not (address := self.needed(name, missing)):
             return {}
         try:
             found: dict[str, Any] = environ.Env.email_url_config(address)
         except Exception:  # noqa: BLE001 - as above
+            found = {}
+        is_kept = found.get("EMAIL_USE_TLS") or found.get("EMAIL_USE_SSL") or found.get("EMAIL_HOST") in _THIS_MACHINE
+        if found.get("EMAIL_BACKEND") != _SMTP or not found["EMAIL_HOST"] or not is_kept:
             self.refuse(name, NO_MAIL_SERVER)
             return {}
         return found | {"EMAIL_HOST_PASSWORD": self._password(password, found["EMAIL_HOST_PASSWORD"] or "") or None}

@@ -113,6 +113,33 @@ def test_an_address_of_no_database_that_we_know_is_refused(monkeypatch, env, add
     assert env.problems == {"URL": environment.NO_DATABASE}
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "gopher://mail.example.com",
+        # Codes for passwords would go over the network in clear, with the password of the user.
+        "smtp://billing:hunter2@mail.example.com:25",
+        # Into the log, into a file, nowhere: so would alarms.
+        "consolemail://",
+        "filemail:///tmp/mail",
+        "memorymail://",
+        "dummymail://",
+        "smtp+tls://",
+    ],
+)
+def test_mail_goes_to_a_server_with_tls_or_not_at_all(monkeypatch, env, address):
+    monkeypatch.setenv("URL", address)
+    assert env.mail("URL", "PASSWORD", missing="mail") == {}
+    assert env.problems == {"URL": environment.NO_MAIL_SERVER}
+
+
+@pytest.mark.parametrize("address", ["smtp+ssl://billing@mail.example.com:465", "smtp://127.0.0.1:25"])
+def test_mail_goes_with_tls_from_the_start_or_to_a_relay_of_this_machine(monkeypatch, env, address):
+    monkeypatch.setenv("URL", address)
+    assert env.mail("URL", "PASSWORD", missing="mail")["EMAIL_HOST"]
+    env.complete()
+
+
 def test_what_is_missing_stands_before_what_is_impossible(env):
     env.refuse("A", environment.NOT_A_FLAG)
     env.needed("BILLING_NOWHERE", "an example")

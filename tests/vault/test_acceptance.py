@@ -131,8 +131,8 @@ def test_production_alone_takes_real_numbers_by_itself(module, variable, expecte
         "ALLOWED_HOSTS": "shop.example",
         "DATABASE_URL": "mysql://u:p@db/billing",
         "AUDIT_DATABASE_URL": "mysql://u:p@db/audit",
-        "DATABASE_CA": "/etc/ca.pem",
-        "EMAIL_URL": "smtp://mail",
+        "DATABASE_CA": __file__,
+        "EMAIL_URL": "smtp+tls://mail",
         **({"VAULT_TEST_CARDS_ONLY": variable} if variable else {}),
     }
     script = "from django.conf import settings; print(settings.VAULT['TEST_CARDS_ONLY'])"
