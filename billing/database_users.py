@@ -24,6 +24,9 @@ HOST: Final = "%"
 _ACCESS_DENIED: Final = 1045
 # Longer ones, and others, would have to be quoted; MySQL takes 32 characters for a user and 64 for a database.
 _NAME: Final = re.compile("[a-z0-9_]{1,32}")
+_TABLE_PLACE: Final = "CONCAT('`', table_schema, '`.`', table_name, '`')"
+# Names of rights have no quotes.
+_ROLES: Final = re.compile("GRANT (?P<roles>`.*`) TO ")
 
 CREATED: Final = "created"
 CHANGED: Final = "changed"
@@ -77,8 +80,8 @@ def users_of(
 class DatabaseAdministrator:
     """Makes databases and users, as often as it is asked to, through an administrator's connection.
 
-    What it finds it brings to what is wanted: passwords that do not open any more, rights that are too few or too many.
-    Nobody else's rights are touched. Raises Django's `DatabaseError`, whose text may hold a password.
+    What it finds it brings to what is wanted: passwords that do not open any more, rights that are too few or too
+    many, roles. Nobody else's rights are touched. Raises Django's `DatabaseError`, whose text may hold a password.
     """
 
     def __init__(self, administration: dict[str, Any], *, require_tls: bool, dry_run: bool = False) -> None:
@@ -95,6 +98,7 @@ class DatabaseAdministrator:
             for user in users:
                 yield self._make_user(cursor, user)
                 yield from self._grant(cursor, user)
+                yield from self._take_roles(cursor, user)
         self._connection.close()
 
     def _make_database(self, cursor: CursorWrapper, name: str) -> Change:
@@ -129,13 +133,21 @@ class DatabaseAdministrator:
             has = given.get(place, frozenset())
             # First what is missing: no moment in which a running application has less than it needs.
             if more := sorted(wanted - has):
-                self._execute(cursor, f"GRANT {', '.join(more)} ON {place} TO %s@%s", [user.name, HOST])
+                self._execute(cursor, f"GRANT {', '.join(more)} ON {_text(place)} TO %s@%s", [user.name, HOST])
                 yield Change(CREATED, resource, f"{', '.join(more)} on {place}")
             if less := sorted(has - wanted):
-                self._execute(cursor, f"REVOKE {', '.join(less)} ON {place} FROM %s@%s", [user.name, HOST])
+                self._execute(
+                    cursor, f"REVOKE {_text(', '.join(less))} ON {_text(place)} FROM %s@%s", [user.name, HOST]
+                )
                 yield Change(CHANGED, resource, f"no more {', '.join(less)} on {place}")
             if wanted and wanted == has:
                 yield Change(UNCHANGED, resource, f"{', '.join(sorted(wanted))} on {place}")
+
+    def _take_roles(self, cursor: CursorWrapper, user: DatabaseUser) -> Iterator[Change]:
+        """None of the three has a role: what it lets them do would be in no list of rights."""
+        for role in _roles(cursor, user.name):
+            self._execute(cursor, f"REVOKE {_text(role)} FROM %s@%s", [user.name, HOST])
+            yield Change(CHANGED, f"rights of {user.name}", f"no more role {role}")
 
     def _opens(self, user: DatabaseUser) -> bool:
         connection = _connection(self._administration | {"USER": user.name, "PASSWORD": user.password, "NAME": ""})
@@ -159,10 +171,12 @@ def _rights(cursor: CursorWrapper, user: str) -> dict[str, frozenset[str]]:
     for table, place in {
         "user_privileges": "'*.*'",
         "schema_privileges": "CONCAT('`', table_schema, '`.*')",
-        "table_privileges": "CONCAT('`', table_schema, '`.`', table_name, '`')",
+        "table_privileges": _TABLE_PLACE,
+        "column_privileges": _TABLE_PLACE,
     }.items():
+        right = "CONCAT(privilege_type, ' (`', column_name, '`)')" if table == "column_privileges" else "privilege_type"
         cursor.execute(
-            f"SELECT {place}, privilege_type, is_grantable FROM information_schema.{table} WHERE grantee = %s",  # noqa: S608 - constants
+            f"SELECT {place}, {right}, is_grantable FROM information_schema.{table} WHERE grantee = %s",  # noqa: S608 - constants
             [f"'{user}'@'{HOST}'"],
         )
         for where, right, is_grantable in cursor.fetchall():
@@ -172,8 +186,24 @@ def _rights(cursor: CursorWrapper, user: str) -> dict[str, frozenset[str]]:
     return {where: frozenset(rights) for where, rights in found.items() if rights}
 
 
+def _roles(cursor: CursorWrapper, user: str) -> list[str]:
+    """The roles of a user, as REVOKE names them. Each server has tables of its own for them, and both say it alike."""
+    cursor.execute("SELECT 1 FROM mysql.user WHERE user = %s AND host = %s", [user, HOST])
+    if not cursor.fetchone():
+        return []
+    cursor.execute("SHOW GRANTS FOR %s@%s", [user, HOST])
+    found = [_ROLES.match(grant) for (grant,) in cursor.fetchall()]
+    return [match["roles"] for match in found if match]
+
+
 def _place(database: str) -> str:
-    return f"`{database}`.*"
+    # To GRANT a name is a pattern, in which _ is any character: the right would be one to databases of others.
+    return "`" + database.replace("_", r"\_") + "`.*"
+
+
+def _text(name: str) -> str:
+    """What somebody named, such as `%`.*, in a statement that has parameters."""
+    return name.replace("%", "%%")
 
 
 def _connection(database: dict[str, Any]) -> BaseDatabaseWrapper:

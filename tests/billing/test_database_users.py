@@ -99,10 +99,16 @@ def users(tmp_path_factory):
     made.administer(
         *(f"DROP DATABASE IF EXISTS {made.name(each)}" for each in ("orders", "log")),
         *(f"DROP USER IF EXISTS {made.name(each)}" for each in PASSWORDS),
+        f"DROP ROLE IF EXISTS {made.name('role')}",
     )
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def as_pattern(database):
+    """As GRANT takes it, to which _ is any character."""
+    return database.replace("_", r"\_")
 
 
 @on_mysql
@@ -150,11 +156,37 @@ def test_rights_that_somebody_added_or_took_are_put_right(users):
         f"CREATE TABLE {orders}.t (a int)",
         f"GRANT SELECT ON *.* TO {audit} WITH GRANT OPTION",
         f"GRANT ALL ON {orders}.* TO {audit}",
+        f"GRANT SELECT ON `{orders[:-1]}%`.* TO {audit}",
         f"GRANT UPDATE ON {orders}.t TO {audit}",
-        f"REVOKE DELETE ON {orders}.* FROM {users.name('billing')}",
+        f"GRANT SELECT (a), INSERT (a) ON {orders}.t TO {audit} WITH GRANT OPTION",
+        f"CREATE ROLE {users.name('role')}",
+        f"GRANT {users.name('role')} TO {audit}",
+        f"REVOKE DELETE ON `{as_pattern(orders)}`.* FROM {users.name('billing')}",
     )
     users.make()
     assert [users.administer(f"SHOW GRANTS FOR {users.name(each)}") for each in PASSWORDS] == before
+
+
+@on_mysql
+def test_a_database_whose_name_is_nearly_the_same_is_somebody_elses(users):
+    orders = users.name("orders")
+    other = orders.replace("_", "x")
+    users.make()
+    users.administer(f"CREATE DATABASE {other}")
+    try:
+        statements = [(who, f"CREATE TABLE {other}.t (a int)") for who in PASSWORDS]
+        assert [users.refused(*each) for each in statements] == [_COMMAND_DENIED] * 3
+    finally:
+        users.administer(f"DROP DATABASE {other}")
+
+
+@on_mysql
+def test_rights_under_a_name_that_means_others_as_well_are_narrowed(users):
+    users.make()
+    before = users.administer(f"SHOW GRANTS FOR {users.name('billing')}")
+    users.administer(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {users.name('orders')}.* TO {users.name('billing')}")
+    users.make()
+    assert users.administer(f"SHOW GRANTS FOR {users.name('billing')}") == before
 
 
 @on_mysql
