@@ -144,6 +144,18 @@ def test_a_batch_with_one_foreign_item_is_refused():
     assert not is_allowed(ROLES["web"], Request("dynamodb:BatchGetItem", TABLE, mixed))
 
 
+def test_a_request_that_names_no_item_is_refused_where_items_decide():
+    # What is asked of all values is true of none at all; AWS says so of ForAllValues.
+    restricted = {
+        action: [name for name in ROLES if f"{action} card" in MAY[name] and f"{action} seal" not in MAY[name]]
+        for action in OF_ITEMS
+    }
+    assert restricted["dynamodb:PutItem"] == ["web", "data-access", "operator"]
+    for action, names in restricted.items():
+        assert [name for name in names if is_allowed(ROLES[name], Request(action, TABLE))] == []
+    assert not any(is_allowed(ROLES["seal"], Request(action, TABLE)) for action in OF_ITEMS)
+
+
 def test_names_follow_the_parameter():
     other = role_policies(VALUES | {"Name": "shop"})
     assert "billing" not in str(other)
