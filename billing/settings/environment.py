@@ -164,7 +164,7 @@ class Environment:
         if found.get("ENGINE") not in _ENGINES or not found.get("NAME"):
             self.refuse(name, NO_DATABASE)
             return {}
-        return found | {"PASSWORD": self._password(password, found["PASSWORD"])}
+        return found | {"PASSWORD": self._password(password, found.get("PASSWORD", ""))}
 
     def mail(self, name: str, password: str, *, missing: str) -> dict[str, Any]:
         """The settings of Django for the server that takes mail: with TLS, or a relay on this machine.

@@ -97,6 +97,12 @@ def test_an_address_with_its_password_stays_as_it_was(monkeypatch, env):
     env.complete()
 
 
+def test_a_database_in_memory_has_no_password(monkeypatch, env):
+    monkeypatch.setenv("URL", "sqlite://:memory:")
+    assert env.database("URL", "PASSWORD") | {"NAME": ":memory:", "PASSWORD": ""} == env.database("URL", "PASSWORD")
+    env.complete()
+
+
 @pytest.mark.parametrize(
     "address",
     [

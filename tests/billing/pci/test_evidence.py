@@ -150,6 +150,7 @@ def test_an_installation_that_is_in_order_ends_with_0(any_vault, settings, tmp_p
     settings.SECRET_KEY = "x7" * 10 + "abcdefghijklmnopqrstuvwxyz-_!%&0123456789"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
     # A model in tests.shop shows what the smallest use is warned of, and pytest listens to all loggers.
+    settings.SURFACES = ["api", "admin"]
     settings.SILENCED_SYSTEM_CHECKS = ["vault.W101", "billing.W004"]
     make_card(canary("card"))
     make_authenticator(make_staff("sam"))
