@@ -108,8 +108,10 @@ def test_staff_sign_in_with_a_passkey_alone(visit, look, settings, complaints):
     page.goto("/accounts/2fa/webauthn/")
     page.get_by_role("link", name="Remove My laptop").click()
     page.get_by_role("button", name="Use a security key").click()
+    remove = page.get_by_role("button", name="Remove")
+    remove.wait_for()
     look(page, "key-remove")
-    page.get_by_role("button", name="Remove").click()
+    remove.click()
     expect(page.get_by_text("You have no passkey and no security key.")).to_be_visible()
     assert_nothing_was_stopped(complaints)
 
