@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from knox.models import AuthToken
 
@@ -146,31 +145,28 @@ def set_networks(user: User, networks: Sequence[str]) -> None:
 # --- At each request -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What is to be known about a token that counts: from where it does, and when it was used before."""
+def find_token(digest: str) -> Any:
+    """The token with this digest, with its user, the user's networks and its last use; None if there is none.
 
-    networks: Sequence[str]
-    last_used: datetime | None
-
-
-def standing_of(token: Any) -> Standing | None:
-    """Asked anew, in one query. None for a token that was revoked in this moment."""
-    kept = AuthToken.objects.filter(pk=token.pk).values_list("user__api_account__networks", "use__last_used")
-    return next((Standing(networks or (), last_used) for networks, last_used in kept), None)
+    All of it is of one moment, in one query. `has_expired_tokens` says that its user has a token that has expired, be
+    it this one or another.
+    """
+    expired = AuthToken.objects.filter(user=OuterRef("user"), expiry__lt=timezone.now())
+    found: QuerySet[Any] = AuthToken.objects.filter(pk=digest).annotate(has_expired_tokens=Exists(expired))
+    return found.select_related("user__api_account", "use").first()
 
 
-def note_use(token: Any, standing: Standing) -> None:
-    """Write down that a token was used now, once a minute.
+def note_use(token: Any) -> None:
+    """Write down that a token was used now, unless it came with a use of the last minute.
 
     Raises nothing: it is for people to look at, and no reason to turn a caller away. What goes wrong is logged.
     """
-    now = timezone.now()
-    if standing.last_used is not None and now - standing.last_used < _TICK:
+    now, last_used = timezone.now(), last_use(token)
+    if last_used is not None and now - last_used < _TICK:
         return
     try:
         with transaction.atomic():
-            if standing.last_used is None:
+            if last_used is None:
                 TokenUse.objects.bulk_create([TokenUse(token_id=token.pk, last_used=now)], ignore_conflicts=True)
             else:
                 # Of requests that come at once one writes.
