@@ -84,6 +84,7 @@ class Bench:
     """A shop on this machine's MariaDB, and what it costs to ask it something."""
 
     def __init__(self, shop: Any, aws: Any, port: int, worker: int, token: str) -> None:
+        self.shop = shop
         self.aws, self.port, self.worker, self.token = aws, port, worker, token
         url, _, options = shop.environment["DATABASE_URL"].partition("?")
         self.schema = url.rpartition("/")[2]
@@ -144,7 +145,7 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench(materials: str) -> Iterator[Bench]:
+def bench(materials: str, *, latency: float = 0.005) -> Iterator[Bench]:
     """A shop that serves, with a new vault and empty tables."""
     sys.path.insert(0, str(ROOT))
     from benchmarks import standin
@@ -158,7 +159,7 @@ def bench(materials: str) -> Iterator[Bench]:
     django.setup()
     folder = Path(tempfile.mkdtemp(prefix="bench-requests-"))
     keys = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
-    with installed(folder, VAULT_MATERIALS=materials, **keys) as shop, standin.running(0.005) as aws:
+    with installed(folder, VAULT_MATERIALS=materials, **keys) as shop, standin.running(latency) as aws:
         shop.environment |= {"DJANGO_SETTINGS_MODULE": "benchmarks.settings", "BENCH_AWS": aws.url}
         token = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", PREPARE, *RIGHTS],
