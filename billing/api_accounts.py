@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from knox.models import AuthToken
 
@@ -148,22 +148,25 @@ def set_networks(user: User, networks: Sequence[str]) -> None:
 def find_token(digest: str) -> Any:
     """The token with this digest, with its user, the user's networks and its last use; None if there is none.
 
-    All of it is of one moment, in one query. `has_expired_tokens` says that its user has a token that has expired, be
-    it this one or another.
+    All of it is of one moment, in one query.
     """
-    expired = AuthToken.objects.filter(user=OuterRef("user"), expiry__lt=timezone.now())
-    found: QuerySet[Any] = AuthToken.objects.filter(pk=digest).annotate(has_expired_tokens=Exists(expired))
+    found: QuerySet[Any] = AuthToken.objects.filter(pk=digest)
     return found.select_related("user__api_account", "use").first()
 
 
-def note_use(token: Any) -> None:
-    """Write down that a token was used now, unless it came with a use of the last minute.
+def has_expired(token: Any) -> bool:
+    """True for a token whose time is over."""
+    return token.expiry is not None and token.expiry < timezone.now()
+
+
+def note_use(token: Any) -> bool:
+    """Write down that a token was used now, unless it came with a use of the last minute. True if that was done.
 
     Raises nothing: it is for people to look at, and no reason to turn a caller away. What goes wrong is logged.
     """
     now, last_used = timezone.now(), last_use(token)
     if last_used is not None and now - last_used < _TICK:
-        return
+        return False
     try:
         with transaction.atomic():
             if last_used is None:
@@ -175,3 +178,5 @@ def note_use(token: Any) -> None:
         _logger.warning(
             "The use of an API token could not be noted (digest %s, %s).", start_of(token.pk), type(error).__name__
         )
+        return False
+    return True

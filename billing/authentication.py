@@ -12,7 +12,7 @@ from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from knox.crypto import hash_token
 from rest_framework.exceptions import AuthenticationFailed
 
-from billing.api_accounts import find_token, networks_of, note_use
+from billing.api_accounts import find_token, has_expired, networks_of, note_use
 from billing.networks import is_within
 from billing.token_digests import start_of
 from vault.audit import current_origin, record
@@ -40,14 +40,16 @@ class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]
         about = {"token_digest": start_of(digest)}
         # Knox asks for all tokens with the same beginning, and for all of the user; a digest is a primary key.
         issued = find_token(digest)
-        if issued is None or (issued.has_expired_tokens and self._cleanup_token(issued)) or not issued.user.is_active:
+        if issued is None or (has_expired(issued) and self._cleanup_token(issued)) or not issued.user.is_active:
             _record_denial(**about)
             raise AuthenticationFailed(_INVALID)
         user, networks = issued.user, networks_of(issued.user)
         if networks and not is_within(current_origin().source, networks):
             _record_denial(known=issued.pk, subject=f"user:{user.pk}", refusal="network", **about)
             raise AuthenticationFailed(_INVALID)
-        note_use(issued)
+        if note_use(issued):
+            # What else of the account has expired goes now, once a minute. It counts no more in any case.
+            self._cleanup_token(issued)
         return user, issued
 
 

@@ -277,7 +277,7 @@ def test_of_requests_at_once_one_writes(shop):
     assert TokenUse.objects.get().last_used == first
 
 
-def test_what_expired_is_deleted_with_the_next_request_of_its_account(shop):
+def test_what_expired_is_deleted_with_the_next_use_of_its_account_that_is_noted(shop):
     _, token = AuthToken.objects.create(shop)
     AuthToken.objects.create(shop, expiry=timedelta(seconds=-1))
     others = AuthToken.objects.create(make_user("other"), expiry=timedelta(seconds=-1))[0]
