@@ -139,6 +139,8 @@ def _insert(handed: Sequence[_Handed], *, is_external: bool) -> dict[str, Tokeni
         for pan, kept, expires in handed
         if kept.written
     ]
+    if not cards:
+        return {}
     # In one order everywhere, so that two processes do not wait for each other.
     cards.sort(key=lambda card: card.token)
     try:
