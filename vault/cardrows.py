@@ -71,7 +71,9 @@ def remember(
     firsts: dict[str, _Handed] = {}
     for each in handed:
         firsts.setdefault(each[1].token.text, each)
-    rows = Card.objects.in_bulk(list(firsts))
+    # A token that was drawn just now has no row yet.
+    known_before = [token for token, each in firsts.items() if each[1].written is None]
+    rows = Card.objects.in_bulk(known_before) if known_before else {}
     settled = _insert([each for token, each in firsts.items() if token not in rows], is_external=is_external)
     known = [(rows[token], each[2]) for token, each in firsts.items() if token in rows]
     settled |= _note_uses(known, is_external=is_external)
