@@ -31,12 +31,11 @@ if __name__ == "__main__":
     django.setup()
 
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from benchmarks import bulk, plain
+from benchmarks import bulk, databases, plain
 from benchmarks.table import Row, say
 from orders import views
 from orders.models import Order
@@ -58,20 +57,6 @@ Around = Callable[[], AbstractContextManager[Any]]
 
 def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def make_database() -> None:
-    """Migrated tables in the databases of the settings, made if need be."""
-    import MySQLdb
-
-    options = connection.get_connection_params()
-    database = options.pop("database")
-    with MySQLdb.connect(**options) as server:
-        server.cursor().execute(f"CREATE DATABASE IF NOT EXISTS {database} CHARACTER SET utf8mb4")
-    for alias in ("default", "audit"):
-        call_command("migrate", database=alias, verbosity=0)
-    call_command("createcachetable", verbosity=0)
-    call_command("collectstatic", interactive=False, verbosity=0)
 
 
 class Lists:
@@ -159,7 +144,7 @@ def profile(name: str, get: Get) -> None:
 
 
 def main() -> None:
-    make_database()
+    databases.migrate()
     lists = Lists()
     began = time.perf_counter()
     cards = max(1, ORDERS // 10)
