@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. The work is done by the scripts in deploy/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help run token test lint types imports migrations check-deploy stacks test-sqlite test-mariadb upgrades coverage format bench-audit bench-pages bench-costs bench-requests schema client messages access contract false-alarms accounting mutants load load-tokens load-import load-steady load-orders image lock venv
+.PHONY: help run token test lint types imports migrations check-deploy stacks test-sqlite test-mariadb upgrades coverage format bench bench-audit bench-pages bench-costs bench-requests schema client messages access contract false-alarms accounting mutants load load-tokens load-import load-steady load-orders image lock venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ coverage: ## pytest on SQLite, and how much of the code it ran
 
 format: venv ## let ruff put the code in order
 	@.venv/bin/ruff check --fix --quiet; .venv/bin/ruff format
+
+bench: venv ## everything beside its peer, in one run; writes the table of docs/benchmarks.md (about 45 minutes)
+	@.venv/bin/python -m tests.mariadb --durable -- .venv/bin/python -W ignore -m benchmarks
 
 bench-audit: venv ## what the audit log costs with eight writers (about 2 minutes)
 	@DATA_DIR=$$(mktemp -d) .venv/bin/python -m tests.mariadb --durable -- .venv/bin/python benchmarks/audit_writers.py

@@ -109,7 +109,7 @@ class Shop:
 
 
 def main() -> None:
-    databases.migrate()
+    databases.make()
     with taken():
         current_vault().fingerprint_keys.create()
         shop = Shop()

@@ -31,6 +31,7 @@ if __name__ == "__main__":
     django.setup()
 
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -144,7 +145,8 @@ def profile(name: str, get: Get) -> None:
 
 
 def main() -> None:
-    databases.migrate()
+    databases.make()
+    call_command("collectstatic", interactive=False, verbosity=0)
     lists = Lists()
     began = time.perf_counter()
     cards = max(1, ORDERS // 10)

@@ -47,9 +47,7 @@ class Row:
         return "| " + " | ".join(cells) + " |"
 
 
-HEADINGS: Final = (
-    "| what | ours | beside it | theirs | ratio | to reach | reached | counted |\n|---|---|---|---|---|---|---|---|"
-)
+HEADINGS: Final = "| what | ours | beside it | theirs | ratio | to reach | reached | counted |\n" + "|---" * 8 + "|"
 _MARK: Final = "row: "
 
 

@@ -1,5 +1,6 @@
 """How gunicorn serves this project: `gunicorn --config billing/gunicorn_conf.py billing.wsgi`."""
 
+import gc
 import os
 import signal
 import ssl
@@ -64,12 +65,16 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Leave Ctrl-C to the master, which then stops its workers.
+    """Say that a worker starts, and leave Ctrl-C to the master, which then stops its workers.
 
     A terminal sends it to all of them. A worker that has both signals to handle at once can wait for a lock of its own,
     until it is killed after `graceful_timeout`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What the application is made of stays until the end. Looking it over again and again for garbage takes a twentieth
+    # of the time of a batch of cards.
+    gc.collect()
+    gc.freeze()
     _record("process.start")
 
 

@@ -145,6 +145,7 @@ class Vault:
             sealer=Sealer(
                 table=config.TABLE,
                 card_materials=card_materials,
+                is_key_per_item=config.MATERIALS is Materials.PER_ITEM,
                 fingerprint_materials={version: fingerprint_materials(key) for version, key in prints.items()},
             ),
         )

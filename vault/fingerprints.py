@@ -27,15 +27,17 @@ class FingerprintKey:
 
     version: int
     secret: bytes = field(repr=False)
+    # Derived once: that takes longer than a fingerprint.
+    _derived: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.secret) != SECRET_BYTES:
             raise ValueError("A fingerprint secret has 32 bytes.")
+        object.__setattr__(self, "_derived", derive(self.secret, use=b"fingerprint"))
 
     def fingerprint(self, pan: PAN) -> str:
         """`fp<version>_` and the HMAC-SHA-256 of the whole number in hex: 68 characters (PCI DSS 3.5.1.1)."""
-        key = derive(self.secret, use=b"fingerprint")
-        return f"fp{self.version}_{hmac.digest(key, pan.expose().encode('ascii'), 'sha256').hex()}"
+        return f"fp{self.version}_{hmac.digest(self._derived, pan.expose().encode('ascii'), 'sha256').hex()}"
 
 
 def version_of(fingerprint: str) -> int | None:

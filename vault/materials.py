@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cryptography.hazmat.primitives import hashes
@@ -76,6 +76,19 @@ class _DataKey:
     encryption: JceNameLocalDelegatedKey
     expires: float
     items_left: int
+    # By what stands in the items beside the key: they are checked at length when they are made.
+    materials: dict[frozenset[tuple[str, str]], RawEncryptionMaterials] = field(default_factory=dict)
+
+    def sealing(self, description: Mapping[str, str]) -> RawEncryptionMaterials:
+        """The materials for items with this description."""
+        described = frozenset(description.items())
+        if described not in self.materials:
+            self.materials[described] = RawEncryptionMaterials(
+                signing_key=self.signing,
+                encryption_key=self.encryption,
+                material_description={**description, _WRAPPED_KEY: self.wrapped, _REUSED_MARK: "1"},
+            )
+        return self.materials[described]
 
 
 class ReusedDataKey(CryptographicMaterialsProvider):  # type: ignore[misc]
@@ -124,12 +137,7 @@ class ReusedDataKey(CryptographicMaterialsProvider):  # type: ignore[misc]
                 self._sealing = self._data_key(answer["Plaintext"], base64.b64encode(answer["CiphertextBlob"]).decode())
             key = self._sealing
             key.items_left -= 1
-        return RawEncryptionMaterials(
-            signing_key=key.signing,
-            encryption_key=key.encryption,
-            material_description=encryption_context.material_description
-            | {_WRAPPED_KEY: key.wrapped, _REUSED_MARK: "1"},
-        )
+            return key.sealing(encryption_context.material_description)
 
     def decryption_materials(self, encryption_context: EncryptionContext) -> RawDecryptionMaterials:
         """Materials under the data key that the item carries. KMS errors come as they are."""

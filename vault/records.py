@@ -67,12 +67,25 @@ class Sealer:
     """Turns records into items and back, for one table and two kinds of materials.
 
     Every failure to open is `RecordTampered`; errors of KMS reach the caller as the AWS client raised them.
+
+    :param is_key_per_item: False if the materials that seal a card do not ask which card it is
     """
 
-    def __init__(self, *, table: str, card_materials: Provider, fingerprint_materials: Mapping[int, Provider]) -> None:
+    def __init__(
+        self,
+        *,
+        table: str,
+        card_materials: Provider,
+        fingerprint_materials: Mapping[int, Provider],
+        is_key_per_item: bool = True,
+    ) -> None:
         self._table = table
         self._card_materials = card_materials
-        self._fingerprint_materials = fingerprint_materials
+        # One for all items where the materials do not depend on the item: to make one takes a tenth of sealing it.
+        self._sealing_config = None if is_key_per_item else self._crypto_config({}, card_materials)
+        self._fingerprint_configs = {
+            version: self._crypto_config({}, materials) for version, materials in fingerprint_materials.items()
+        }
 
     def seal_card(self, record: CardRecord) -> Item:
         """The signed and encrypted item of a card."""
@@ -84,11 +97,12 @@ class Sealer:
             "fingerprint": {"S": " ".join(record.fingerprints)},
             SECRET: {"B": _packed(pan=record.pan.expose())},
         }
-        return self._seal(item, self._card_materials)
+        return self._seal(item, self._sealing_config or self._crypto_config(item, self._card_materials))
 
     def open_card(self, item: Mapping[str, Any], *, token: Token) -> CardRecord:
         """The card of `item`, which must lie under `token`."""
-        plain = self._open(item, self._card_materials, key=token.text, attributes=CARD_ATTRIBUTES)
+        config = self._crypto_config(dict(item), self._card_materials)
+        plain = self._open(item, config, key=token.text, attributes=CARD_ATTRIBUTES)
         with _tampered():
             return CardRecord(
                 token=token,
@@ -110,29 +124,29 @@ class Sealer:
             "created_at": {"S": record.created_at.isoformat()},
             SECRET: {"B": _packed(token=record.token.text)},
         }
-        return self._seal(item, self._fingerprint_provider(fingerprint))
+        return self._seal(item, self._fingerprint_config(fingerprint))
 
     def open_fingerprint(self, item: Mapping[str, Any], *, fingerprint: str) -> Token:
         """The token of the card whose fingerprint item this is."""
-        materials = self._fingerprint_provider(fingerprint)
-        plain = self._open(item, materials, key=fingerprint, attributes=FINGERPRINT_ATTRIBUTES)
+        config = self._fingerprint_config(fingerprint)
+        plain = self._open(item, config, key=fingerprint, attributes=FINGERPRINT_ATTRIBUTES)
         with _tampered():
             return Token.parse(_unpacked(plain)["token"])
 
-    def _fingerprint_provider(self, fingerprint: str) -> Provider:
-        provider = self._fingerprint_materials.get(version_of(fingerprint) or 0)
-        if provider is None:
+    def _fingerprint_config(self, fingerprint: str) -> CryptoConfig:
+        config = self._fingerprint_configs.get(version_of(fingerprint) or 0)
+        if config is None:
             raise RecordTampered(Tampering.FOREIGN_KEY)
-        return provider
+        return config
 
-    def _seal(self, item: Item, materials: Provider) -> Item:
+    def _seal(self, item: Item, config: CryptoConfig) -> Item:
         try:
-            sealed: Item = encrypt_dynamodb_item(item, self._crypto_config(item, materials))
+            sealed: Item = encrypt_dynamodb_item(item, config)
         except WrappingError as error:
             raise _cause(error) from None
         return sealed
 
-    def _open(self, item: Mapping[str, Any], materials: Provider, *, key: str, attributes: frozenset[str]) -> Item:
+    def _open(self, item: Mapping[str, Any], config: CryptoConfig, *, key: str, attributes: frozenset[str]) -> Item:
         with _tampered():
             # Checked before KMS is asked: an item that is not of this shape was not written by the vault.
             if item.keys() != attributes or item[PARTITION_KEY] != {"S": key}:
@@ -140,7 +154,7 @@ class Sealer:
             if item["schema_version"] not in _READ:
                 raise RecordTampered
             # The item encryptor takes attributes out of what it is given.
-            opened: Item = decrypt_dynamodb_item(dict(item), self._crypto_config(dict(item), materials))
+            opened: Item = decrypt_dynamodb_item(dict(item), config)
             return opened
 
     def _crypto_config(self, item: Item, materials: Provider) -> CryptoConfig:

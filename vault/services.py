@@ -108,8 +108,8 @@ def tokenize_each(
     """
     results: list[Tokenization | VaultError] = []
     lost: VaultError | None = None
-    for start in range(0, len(pans), _CARDS_AT_ONCE):
-        some = slice(start, start + _CARDS_AT_ONCE)
+    for start in range(0, len(pans), _CARDS_TRIED_AT_ONCE):
+        some = slice(start, start + _CARDS_TRIED_AT_ONCE)
         try:
             results += [lost] * len(pans[some]) if lost else _kept(pans[some], expires[some], is_external=is_external)
         except (AuditUnavailable, VaultSealed, VaultUnavailable) as error:
@@ -296,7 +296,10 @@ def detokenize_each(
 
 
 _TAMPERED: Final = "A stored card failed its integrity check. Nothing was given out."
-_CARDS_AT_ONCE: Final = 100
+# As much as one list of keys is good for; the store looks at it again before each write.
+_CARDS_AT_ONCE: Final = 1_000
+# If AWS fails in the middle, these are what nobody knows of whether they were kept.
+_CARDS_TRIED_AT_ONCE: Final = 100
 
 
 @contextmanager

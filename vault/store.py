@@ -26,6 +26,7 @@ from vault.records import (
     fingerprints_of,
     key_mark,
 )
+from vault.sidebyside import side_by_side
 from vault.tokens import Token
 
 if TYPE_CHECKING:
@@ -98,6 +99,22 @@ class Rewrite:
 
 
 @dataclass(frozen=True, slots=True)
+class _NewCards:
+    """Cards that are sealed and not yet written, and the items by which they will be found."""
+
+    records: list[CardRecord]
+    cards: list[Item]
+    fingerprints: list[Item]
+
+    def kept(self) -> dict[PAN, KeptCard]:
+        """What they are once they were written."""
+        return {
+            record.pan: KeptCard(record.token, written=ItemState.of(card))
+            for record, card in zip(self.records, self.cards, strict=True)
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Items of a scan, and the key after which the next page begins; empty when there is none."""
 
@@ -149,8 +166,7 @@ class CardStore:
         """
         kept: dict[PAN, KeptCard] = {}
         for _ in self._attempts():
-            kept |= self._look_up([pan for pan in dict.fromkeys(pans) if pan not in kept])
-            kept |= self._write([pan for pan in dict.fromkeys(pans) if pan not in kept])
+            self._keep_once([pan for pan in dict.fromkeys(pans) if pan not in kept], kept)
             if all(pan in kept for pan in pans):
                 break
         return [kept[pan] for pan in pans]
@@ -161,7 +177,9 @@ class CardStore:
 
     def find_many(self, pans: Sequence[PAN]) -> list[Token | None]:
         """The tokens of cards that are kept already, in the order given. See `find`."""
-        found = self._look_up(dict.fromkeys(pans))
+        found: dict[PAN, KeptCard] = {}
+        for _, some in self._look_up(list(dict.fromkeys(pans))):
+            found |= some
         return [found[pan].token if pan in found else None for pan in pans]
 
     def open(self, tokens: Sequence[Token]) -> list[OpenedCard]:
@@ -336,31 +354,51 @@ class CardStore:
 
     # --- Inside --------------------------------------------------------------------------------------------------
 
-    def _look_up(self, pans: Iterable[PAN]) -> dict[PAN, KeptCard]:
-        wanted = {key.fingerprint(pan): pan for pan in pans for key in self._recognized}
-        return {
-            wanted[fingerprint]: KeptCard(self._sealer.open_fingerprint(item, fingerprint=fingerprint), written=None)
-            for fingerprint, item in self._read(wanted).items()
-        }
+    def _keep_once(self, pans: list[PAN], kept: dict[PAN, KeptCard]) -> None:
+        """Add what is kept by now. Cards in a transaction that was cancelled are left out: the caller looks again.
 
-    def _write(self, pans: list[PAN]) -> dict[PAN, KeptCard]:
-        """Write new cards. Those in a cancelled transaction are left out: the caller looks again."""
-        written: dict[PAN, KeptCard] = {}
+        The first cards are sealed and written while others are still looked up.
+        """
+        cards_per_write = _ACTIONS_PER_WRITE // (1 + len(self._written))
+
+        def new() -> Iterator[_NewCards]:
+            for looked_up, found in self._look_up(pans):
+                kept.update(found)
+                for some in _chunks([pan for pan in looked_up if pan not in found], cards_per_write):
+                    yield self._seal(some)
+
+        with aws_boundary():
+            for cards, is_written in side_by_side(self._put, new(), is_one=len(pans) <= cards_per_write):
+                if is_written:
+                    kept.update(cards.kept())
+
+    def _look_up(self, pans: Sequence[PAN]) -> Iterator[tuple[Sequence[PAN], dict[PAN, KeptCard]]]:
+        """Some of the cards at a time, and which of them are there."""
+        groups = _chunks(pans, _KEYS_PER_READ // len(self._recognized))
+        wanted = [{key.fingerprint(pan): pan for pan in group for key in self._recognized} for group in groups]
+        answers = side_by_side(self._read_some, wanted, is_one=len(wanted) == 1)
+        for group, (by_fingerprint, items) in zip(groups, answers, strict=True):
+            yield (
+                group,
+                {
+                    by_fingerprint[name]: KeptCard(self._sealer.open_fingerprint(item, fingerprint=name), written=None)
+                    for name, item in items.items()
+                },
+            )
+
+    def _seal(self, pans: Sequence[PAN]) -> _NewCards:
+        """Seal new cards. Raises `VaultUnavailable` if the keys changed meanwhile."""
         now = datetime.now(UTC)
-        for chunk in _chunks(pans, _ACTIONS_PER_WRITE // (1 + len(self._written))):
-            records = [CardRecord(Token.generate(), pan, self.fingerprints(pan), now) for pan in chunk]
-            with aws_boundary():
-                cards = [self._sealer.seal_card(record) for record in records]
-                fingerprints = [item for record in records for item in self._sealer.seal_fingerprints(record)]
-                # KMS may have taken its time, and an alias is another key's as soon as a rotation is through.
-                if not self._are_keys_current():
-                    raise VaultUnavailable
-                if self._transact([self._put_new(item) for item in (*cards, *fingerprints)]):
-                    written |= {
-                        record.pan: KeptCard(record.token, written=ItemState.of(card))
-                        for record, card in zip(records, cards, strict=True)
-                    }
-        return written
+        records = [CardRecord(Token.generate(), pan, self.fingerprints(pan), now) for pan in pans]
+        cards = [self._sealer.seal_card(record) for record in records]
+        fingerprints = [item for record in records for item in self._sealer.seal_fingerprints(record)]
+        # KMS may have taken its time, and an alias is another key's as soon as a rotation is through.
+        if not self._are_keys_current():
+            raise VaultUnavailable
+        return _NewCards(records, cards, fingerprints)
+
+    def _put(self, new: _NewCards) -> bool:
+        return self._transact([self._put_new(item) for item in (*new.cards, *new.fingerprints)])
 
     def _put_new(self, item: Item) -> Any:
         return {
@@ -414,16 +452,22 @@ class CardStore:
     def _read(self, keys: Iterable[str]) -> dict[str, Item]:
         """The items under `keys` by key, as they were last written."""
         found: dict[str, Item] = {}
-        for chunk in _chunks(list(dict.fromkeys(keys)), _KEYS_PER_READ):
-            request: Any = {self._table: {"Keys": [_key(key) for key in chunk], "ConsistentRead": True}}
-            for _ in self._attempts():
-                with aws_boundary():
-                    answer = self._dynamodb.batch_get_item(RequestItems=request)
-                items: list[Any] = answer["Responses"].get(self._table, [])
-                found |= {item[PARTITION_KEY]["S"]: item for item in items}
-                request = answer.get("UnprocessedKeys")
-                if not request:
-                    break
+        chunks = _chunks(list(dict.fromkeys(keys)), _KEYS_PER_READ)
+        for _, items in side_by_side(self._read_some, chunks, is_one=len(chunks) == 1):
+            found |= items
+        return found
+
+    def _read_some(self, keys: Collection[str]) -> dict[str, Item]:
+        found: dict[str, Item] = {}
+        request: Any = {self._table: {"Keys": [_key(key) for key in keys], "ConsistentRead": True}}
+        for _ in self._attempts():
+            with aws_boundary():
+                answer = self._dynamodb.batch_get_item(RequestItems=request)
+            items: list[Any] = answer["Responses"].get(self._table, [])
+            found |= {item[PARTITION_KEY]["S"]: item for item in items}
+            request = answer.get("UnprocessedKeys")
+            if not request:
+                break
         return found
 
     def _attempts(self) -> Iterator[int]:
@@ -440,6 +484,5 @@ def _key(text: str) -> dict[str, Any]:
     return {PARTITION_KEY: {"S": text}}
 
 
-def _chunks(things: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(things), size):
-        yield things[start : start + size]
+def _chunks(things: Sequence[_T], size: int) -> list[Sequence[_T]]:
+    return [things[start : start + size] for start in range(0, len(things), size)]

@@ -40,6 +40,15 @@ def test_what_the_operator_named_stays(environment):
     assert environment.items() >= named.items()
 
 
+def test_what_is_loaded_is_no_garbage_to_look_for():
+    script = (
+        "import gc; from billing import gunicorn_conf; gunicorn_conf._record = print; "
+        "gunicorn_conf.post_worker_init(None); print(gc.get_freeze_count() > 1_000)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["process.start", "True"]
+
+
 # --- And what comes of it -----------------------------------------------------------------------------------------------
 
 SETTINGS = """

@@ -289,6 +289,8 @@ def test_of_a_batch_that_was_cut_off_half_way_the_next_attempt_finds_what_was_wr
     faults, wire, vault, canary, monkeypatch
 ):
     monkeypatch.setattr("vault.store._ACTIONS_PER_WRITE", 2)
+    # Else the second would be on its way before the first has failed.
+    monkeypatch.setattr("vault.sidebyside.CALLS_AT_ONCE", 1)
     pans = [PAN(canary(f"row {number}")) for number in range(2)]
     faults.at(
         Point("after", "call TransactWriteItems"), lambda moment: wire.fail("TransactWriteItems", "ThrottlingException")
@@ -303,7 +305,7 @@ def test_of_a_batch_that_was_cut_off_half_way_the_next_attempt_finds_what_was_wr
 
 
 def test_of_a_batch_that_is_never_processed_each_row_says_so_by_its_number(faults, wire, keeper, canary, monkeypatch):
-    monkeypatch.setattr(services, "_CARDS_AT_ONCE", 1)
+    monkeypatch.setattr(services, "_CARDS_TRIED_AT_ONCE", 1)
     known, new = canary("known"), canary("new")
     make_card(known)
     # The first row is answered; of the second nothing ever is.

@@ -80,7 +80,7 @@ def test_a_killed_import_goes_on_and_has_each_row_once(installation, tmp_path, c
         with path.open("rb") as stream:
             return installation.start("vault_import", *arguments, stdin=stream if kind == "stdin" else None)
 
-    kill_now_and_then(begin, output.with_name(f"{output.name}.journal"), times=5)
+    kill_now_and_then(begin, output.with_name(f"{output.name}.journal"), times=3)
     with path.open("rb") as stream:
         said = installation.manage("vault_import", *arguments, "--report=json", code=2, stdin=stream)
 

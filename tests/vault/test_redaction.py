@@ -414,6 +414,13 @@ def test_redact_twice_is_redact_once(text):
     assert redact(redact(text)) == redact(text)
 
 
+@pytest.mark.parametrize("unseen", ["\x00", "\x1f", "\x7f", "\u200b"])
+def test_a_date_within_a_card_number_does_not_hide_it(unseen):
+    digits = with_check_digit("3095020000000")
+    written_out = f"{digits[:3]}{unseen}{digits[3]}-{digits[4]}-{digits[5:9]}{unseen}{digits[9:]}"
+    assert contains_pan(written_out)
+
+
 @given(st.data())
 def test_no_way_to_write_a_card_number_hides_it(data):
     # Of 13 digits it may be an EAN; see `is_article_number`.

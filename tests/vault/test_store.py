@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.cards import NUMBERS
+from tests.cards import CANARY_BIN, NUMBERS, with_check_digit
 from vault.exceptions import RecordTampered, TokenNotFound, VaultSealed, VaultUnavailable
 from vault.pan import PAN
 from vault.store import ItemState
@@ -93,7 +93,7 @@ from vault.conf import VaultConfig
 from vault.backend import Vault
 from vault.pan import PAN
 from tests.vaults import SETTINGS
-from tests.cards import NUMBERS
+from tests.cards import CANARY_BIN, NUMBERS, with_check_digit
 vault = Vault(VaultConfig.from_settings(SETTINGS | {"BACKEND": "embedded", "EMBEDDED_DIR": sys.argv[1]}))
 vault.store
 sys.stdin.readline()
@@ -165,6 +165,36 @@ def test_a_failure_that_stays_leaves_nothing_behind(vault, wire, operation, code
     wire.heal()
     assert vault.store.find(VISA) is None
     assert len(items(vault)) == before
+
+
+MANY = [PAN(with_check_digit(f"{CANARY_BIN}{number:07d}")) for number in range(260)]
+
+
+@pytest.mark.parametrize("operation", ["BatchGetItem", "TransactWriteItems"])
+def test_of_many_cards_that_failed_in_the_middle_none_is_lost_and_none_is_kept_twice(vault, wire, operation):
+    before = len(scanned(vault))
+    vault.store.keep(MANY[:30])
+    wire.fail(operation, "AccessDeniedException", times=1)
+    with pytest.raises(VaultSealed):
+        vault.store.keep(MANY)
+    kept = vault.store.keep(MANY)
+    assert vault.store.find_many(MANY) == [card.token for card in kept]
+    assert [card.record.pan for card in vault.store.open([card.token for card in kept])] == MANY
+    assert len(scanned(vault)) == before + 2 * len(MANY)
+
+
+def scanned(vault):
+    pages = vault.session.dynamodb().get_paginator("scan").paginate(TableName=vault.config.TABLE)
+    return [item for page in pages for item in page["Items"]]
+
+
+def test_keys_that_changed_while_many_cards_were_kept_stop_what_is_not_yet_on_its_way(vault, monkeypatch):
+    answers = iter([True, True])
+    monkeypatch.setattr(vault.store, "_are_keys_current", lambda: next(answers, False))
+    with pytest.raises(VaultUnavailable):
+        vault.store.keep(MANY)
+    # Two transactions of fifty cards each.
+    assert len([token for token in vault.store.find_many(MANY) if token]) == 100
 
 
 def test_the_time_to_give_up_is_bounded(vault, wire):

@@ -14,7 +14,7 @@ from vault.exceptions import VaultUnavailable
 from vault.importing.journal import Counts, Journal, Kept
 from vault.importing.rows import ImportRow, Reject
 
-BATCH: Final = 100
+BATCH: Final = 500
 #: Seconds between the attempts at a batch that the vault did not answer.
 PAUSES: Final = (1, 2, 4, 8, 16)
 

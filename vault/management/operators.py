@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -17,6 +19,11 @@ class OperatorCommand(BaseCommand):
 
     #: How it ends then.
     not_understood = 1
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        # As in a worker of the server: what is loaded stays until the end, and need not be looked over again and again.
+        gc.freeze()
+        return super().execute(*args, **options)
 
     def run_from_argv(self, argv: list[str]) -> None:
         parser = self.create_parser(argv[0], argv[1])

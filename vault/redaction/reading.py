@@ -62,7 +62,8 @@ _LAST_CODE_POINT: Final = 0x10FFFF
 
 
 def has_escapes(text: str) -> bool:
-    return _ESCAPE.search(text) is not None
+    # The pattern is tried at every character, and nearly no text has one that an escape begins with.
+    return ("%" in text or "\\" in text or "&" in text) and _ESCAPE.search(text) is not None
 
 
 def unescape(text: str) -> tuple[str, list[int], list[int]]:

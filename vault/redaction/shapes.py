@@ -3,9 +3,13 @@
 import re
 from typing import Final
 
+from vault.redaction.reading import INVISIBLE
+
 _START: Final = r"(?<![0-9A-Za-z])"
 _END: Final = r"(?![0-9A-Za-z])"
-_ALONE: Final = r"(?<!\d)(?<!\d[-/.]){}(?!\d|[-/.]\d)"
+# What cannot be seen separates digits of a card as a dash does, and no date from a number.
+_TIE: Final = r"[-/.\x00-\x08\x0b\x0c\x0e-\x1f\x7f" + INVISIBLE + "]"
+_ALONE: Final = rf"(?<!\d)(?<!\d{_TIE}){{}}(?!\d|{_TIE}\d)"
 _YEAR: Final = r"(?:19|20)\d\d"
 
 # No card even in a log: random in UUIDs (our tokens are such) and digests, and of a shape of its own in dates.

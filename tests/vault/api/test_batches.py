@@ -101,7 +101,7 @@ def test_a_card_number_in_the_wrong_place_refuses_the_whole_batch(api, canary):
 
 
 def test_when_the_vault_fails_on_the_way_the_rest_is_not_tried(api, wire, canary, monkeypatch):
-    monkeypatch.setattr(services, "_CARDS_AT_ONCE", 2)
+    monkeypatch.setattr(services, "_CARDS_TRIED_AT_ONCE", 2)
     digits = [canary(f"row {number}") for number in range(6)]
     api.post(BATCH, {"rows": [{"pan": each} for each in digits[:2]]})
     wire.fail("TransactWriteItems", "AccessDeniedException")
@@ -114,7 +114,7 @@ def test_when_the_vault_fails_on_the_way_the_rest_is_not_tried(api, wire, canary
 
 
 def test_rows_that_failed_on_this_side_are_carried_out_when_the_batch_comes_again(api, wire, canary, monkeypatch):
-    monkeypatch.setattr(services, "_CARDS_AT_ONCE", 1)
+    monkeypatch.setattr(services, "_CARDS_TRIED_AT_ONCE", 1)
     known = canary("known")
     make_card(known)
     body = {"rows": [{"pan": known}, {"pan": canary("new")}], "continue_on_error": True}
@@ -133,7 +133,7 @@ def test_when_no_row_was_kept_the_whole_request_failed(api, wire, canary):
 
 
 def test_what_fails_on_the_way_of_all_or_none_gives_out_nothing_and_can_come_again(api, wire, canary, monkeypatch):
-    monkeypatch.setattr(services, "_CARDS_AT_ONCE", 1)
+    monkeypatch.setattr(services, "_CARDS_TRIED_AT_ONCE", 1)
     known = canary("known")
     token = make_card(known).token
     rows = [{"pan": known}, {"pan": canary("new")}]
