@@ -53,6 +53,18 @@ def test_every_page_of_any_list_takes_as_many_queries_and_no_call_of_aws(
     assert found == [QUERIES[address]] * 2
 
 
+@pytest.mark.parametrize(("address", "query"), [(PAGE, "?before={}"), (API, "&cursor=older-{}")], ids=["page", "API"])
+def test_of_the_order_that_a_page_comes_after_no_more_is_read_than_where_it_stands(
+    clients, customer, canary, address, query
+):
+    orders = make_orders(3, customer, make_card(canary("list")))
+    with CaptureQueriesContext(connection) as queries:
+        clients[address].get(address + query.format(orders[0].public_id))
+    (border,) = [each["sql"] for each in queries if re.search(r"\bpublic_id\W+=", each["sql"])]
+    assert "placed_at" in border
+    assert "description" not in border
+
+
 def test_a_row_of_the_api_makes_no_serializer_of_its_own(clients, customer, canary, monkeypatch):
     made, counts, begin = [], [], Field.__init__
     monkeypatch.setattr(
