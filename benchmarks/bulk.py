@@ -5,13 +5,17 @@ Rows are as the product writes them, but that no vault has the cards and no audi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection
 
 # A transaction that is not too long for the log of InnoDB.
 _AT_ONCE = 50_000
+_SETTLE_SECONDS = 60
+_FEW_PAGES = 50
 #: One order in so many is of somebody else.
 FOREIGN = 11
 
@@ -51,11 +55,23 @@ def make_orders(start: int, end: int, *, customer: User, other: User, cards: int
     _insert("orders_order", columns, values, start, end)
 
 
-def analyze() -> None:
-    """Let MariaDB know what is in the tables by now, as it does by itself after a while."""
+def settle() -> None:
+    """Let MariaDB write to its files what was written, and know what is in the tables, as it does after a while."""
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE TABLE orders_order, vault_card")
         cursor.fetchall()
+        cursor.execute("SELECT @@innodb_max_dirty_pages_pct")
+        (usual,) = cursor.fetchone()
+        cursor.execute("SET GLOBAL innodb_max_dirty_pages_pct = 0")
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while _dirty_pages(cursor) > _FEW_PAGES and time.monotonic() < deadline:
+            time.sleep(0.2)
+        cursor.execute("SET GLOBAL innodb_max_dirty_pages_pct = %s", [usual])
+
+
+def _dirty_pages(cursor: Any) -> int:
+    cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")
+    return int(cursor.fetchone()[1])
 
 
 def grow(make: Callable[[int, int], None], start: int, end: int) -> None:

@@ -120,7 +120,7 @@ def main() -> None:
             bulk.grow(bulk.make_cards, there, decade)
             make = partial(bulk.make_orders, customer=shop.customer, other=shop.other, cards=FIRST)
             bulk.grow(make, there + 1, decade + 1)
-            bulk.analyze()
+            bulk.settle()
             there = decade
             note(f"{decade:,} cards and orders after {time.perf_counter() - began:.0f} s")
             middle = Order.objects.order_by("id").values_list("public_id", flat=True)[decade // 2]

@@ -154,7 +154,7 @@ def main() -> None:
     # So many of the customer, and those of the other besides.
     total = ORDERS * bulk.FOREIGN // (bulk.FOREIGN - 1)
     bulk.grow(partial(bulk.make_orders, customer=lists.customer, other=lists.other, cards=cards), 1, total + 1)
-    bulk.analyze()
+    bulk.settle()
     note(f"{total:,} orders in {time.perf_counter() - began:.0f} s")
     own, border = (border_of(orders) for orders in (Order.objects.for_customer(lists.customer), Order.objects.all()))
     for name, get in {"page": lists.page, "API": lists.json}.items():
