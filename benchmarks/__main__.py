@@ -23,7 +23,7 @@ from benchmarks.table import HEADINGS, Row, heard
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 NAMES: Final = ("cards", "http_orders", "lists", "starts", "imports", "growth")
-_TABLE: Final = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end -->)", re.DOTALL)
+_OF_THE_WRAPPER: Final = ("DATABASE_URL", "AUDIT_DATABASE_URL")
 
 
 def run(name: str) -> list[Row]:
@@ -46,6 +46,32 @@ def _databases(name: str) -> dict[str, str]:
     }
 
 
+def costs() -> str:
+    """What a million cards cost: counted calls, no times."""
+    with tempfile.TemporaryDirectory(prefix="bench-costs-") as folder:
+        environment = {name: value for name, value in os.environ.items() if name not in _OF_THE_WRAPPER}
+        command = [sys.executable, "-W", "ignore", "benchmarks/costs.py"]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment | {"DATA_DIR": folder},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=True,
+        )
+    return done.stdout
+
+
+def put(page: str, mark: str, text: str) -> str:
+    """The page with this text between the two comments. Raises `ValueError` if it has none."""
+    before, found, rest = page.partition(f"<!-- {mark} -->\n")
+    _, end, after = rest.partition(f"<!-- end of {mark} -->")
+    if not (found and end):
+        raise ValueError(mark)
+    return f"{before}{found}{text}\n{end}{after}"
+
+
 def machine() -> str:
     """What it was measured on."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
@@ -62,10 +88,10 @@ def main(names: list[str]) -> None:
     rows = [row for name in names or NAMES for row in run(name)]
     lines = "\n".join([HEADINGS, *map(str, rows)])
     minutes = (time.monotonic() - began) / 60
-    text = f"{lines}\n\n{datetime.now(UTC):%Y-%m-%d}, in one run of {minutes:.0f} minutes, on {machine()}.\n"
-    print(text)
+    table = f"{lines}\n\n{datetime.now(UTC):%Y-%m-%d}, in one run of {minutes:.0f} minutes, on {machine()}.\n"
+    print(table)
     if not names:
-        PAGE.write_text(_TABLE.sub(lambda _: text, PAGE.read_text()))
+        PAGE.write_text(put(put(PAGE.read_text(), "table", table), "costs", costs()))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,9 @@ from typing import Any
 import django
 import MySQLdb
 
+from benchmarks import standin
+from benchmarks.standin import StandIn
+
 ROOT = Path(__file__).parents[1]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing.settings.local")
 os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="bench-requests-"))
@@ -84,6 +87,7 @@ class Bench:
     """A shop on this machine's MariaDB, and what it costs to ask it something."""
 
     def __init__(self, shop: Any, aws: Any, port: int, worker: int, token: str) -> None:
+        self.shop = shop
         self.aws, self.port, self.worker, self.token = aws, port, worker, token
         url, _, options = shop.environment["DATABASE_URL"].partition("?")
         self.schema = url.rpartition("/")[2]
@@ -143,31 +147,43 @@ class Bench:
         return int(self.sql(f"SELECT SUM(data_length + index_length) FROM information_schema.tables {where}")[0][0])
 
 
-@contextlib.contextmanager
-def bench(materials: str) -> Iterator[Bench]:
-    """A shop that serves, with a new vault and empty tables."""
-    sys.path.insert(0, str(ROOT))
-    from benchmarks import standin
-    from tests.processes import installed
-    from tests.servers import Server, free_port
-
-    # Where the databases of an installation are made from.
+def set_up() -> None:
+    """Django, with the database that those of an installation are made from."""
     url, _, options = os.environ["DATABASE_URL"].partition("?")
     with MySQLdb.connect(user="root", unix_socket=options.partition("unix_socket=")[2]) as server:
         server.cursor().execute(f"CREATE DATABASE IF NOT EXISTS {url.rpartition('/')[2]}")
     django.setup()
-    folder = Path(tempfile.mkdtemp(prefix="bench-requests-"))
+
+
+@contextlib.contextmanager
+def installation(materials: str, *, latency: float = 0.005) -> Iterator[tuple[Any, StandIn]]:
+    """An installation with a new vault and empty tables, whose AWS is the stand-in."""
+    sys.path.insert(0, str(ROOT))
+    from tests.processes import installed
+
+    set_up()
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
     keys = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
-    with installed(folder, VAULT_MATERIALS=materials, **keys) as shop, standin.running(0.005) as aws:
+    with installed(folder, VAULT_MATERIALS=materials, **keys) as shop, standin.running(latency) as aws:
         shop.environment |= {"DJANGO_SETTINGS_MODULE": "benchmarks.settings", "BENCH_AWS": aws.url}
-        token = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", PREPARE, *RIGHTS],
-            env=shop.environment,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.split()[-1]
-        port, log = free_port(), folder / "web.log"
+        yield shop, aws
+
+
+def prepared(shop: Any) -> str:
+    """Make what a vault has before its first card, and a service account; its token."""
+    command = [sys.executable, "-W", "ignore", "-c", PREPARE, *RIGHTS]
+    done = subprocess.run(command, env=shop.environment, check=True, capture_output=True, text=True)
+    return done.stdout.split()[-1]
+
+
+@contextlib.contextmanager
+def bench(materials: str, *, latency: float = 0.005) -> Iterator[Bench]:
+    """A shop that serves, with a new vault and empty tables."""
+    with installation(materials, latency=latency) as (shop, aws):
+        from tests.servers import Server, free_port
+
+        token = prepared(shop)
+        port, log = free_port(), shop.folder / "web.log"
         environment = shop.environment | {"PORT": str(port), "WEB_CONCURRENCY": "1", "WEB_THREADS": "4"}
         command = [sys.executable, "-m", "gunicorn", "--config", "billing/gunicorn_conf.py", "billing.wsgi"]
         with log.open("wb") as file, subprocess.Popen(command, env=environment, stdout=file, stderr=file) as process:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -146,31 +145,31 @@ def set_networks(user: User, networks: Sequence[str]) -> None:
 # --- At each request -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What is to be known about a token that counts: from where it does, and when it was used before."""
+def find_token(digest: str) -> Any:
+    """The token with this digest, with its user, the user's networks and its last use; None if there is none.
 
-    networks: Sequence[str]
-    last_used: datetime | None
-
-
-def standing_of(token: Any) -> Standing | None:
-    """Asked anew, in one query. None for a token that was revoked in this moment."""
-    kept = AuthToken.objects.filter(pk=token.pk).values_list("user__api_account__networks", "use__last_used")
-    return next((Standing(networks or (), last_used) for networks, last_used in kept), None)
+    All of it is of one moment, in one query.
+    """
+    found: QuerySet[Any] = AuthToken.objects.filter(pk=digest)
+    return found.select_related("user__api_account", "use").first()
 
 
-def note_use(token: Any, standing: Standing) -> None:
-    """Write down that a token was used now, once a minute.
+def has_expired(token: Any) -> bool:
+    """True for a token whose time is over."""
+    return token.expiry is not None and token.expiry < timezone.now()
+
+
+def note_use(token: Any) -> bool:
+    """Write down that a token was used now, unless it came with a use of the last minute. True if that was done.
 
     Raises nothing: it is for people to look at, and no reason to turn a caller away. What goes wrong is logged.
     """
-    now = timezone.now()
-    if standing.last_used is not None and now - standing.last_used < _TICK:
-        return
+    now, last_used = timezone.now(), last_use(token)
+    if last_used is not None and now - last_used < _TICK:
+        return False
     try:
         with transaction.atomic():
-            if standing.last_used is None:
+            if last_used is None:
                 TokenUse.objects.bulk_create([TokenUse(token_id=token.pk, last_used=now)], ignore_conflicts=True)
             else:
                 # Of requests that come at once one writes.
@@ -179,3 +178,5 @@ def note_use(token: Any, standing: Standing) -> None:
         _logger.warning(
             "The use of an API token could not be noted (digest %s, %s).", start_of(token.pk), type(error).__name__
         )
+        return False
+    return True

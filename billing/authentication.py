@@ -12,7 +12,7 @@ from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from knox.crypto import hash_token
 from rest_framework.exceptions import AuthenticationFailed
 
-from billing.api_accounts import note_use, standing_of
+from billing.api_accounts import find_token, has_expired, networks_of, note_use
 from billing.networks import is_within
 from billing.token_digests import start_of
 from vault.audit import current_origin, record
@@ -36,20 +36,20 @@ class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]
         if _TOKEN.fullmatch(token) is None:
             _record_denial()
             raise AuthenticationFailed(_INVALID)
-        about = {"token_digest": start_of(hash_token(token.decode()))}
-        try:
-            user, issued = super().authenticate_credentials(token)
-        except AuthenticationFailed:
-            _record_denial(**about)
-            raise AuthenticationFailed(_INVALID) from None
-        standing = standing_of(issued)
-        if standing is None:
+        digest = hash_token(token.decode())
+        about = {"token_digest": start_of(digest)}
+        # Knox asks for all tokens with the same beginning, and for all of the user; a digest is a primary key.
+        issued = find_token(digest)
+        if issued is None or (has_expired(issued) and self._cleanup_token(issued)) or not issued.user.is_active:
             _record_denial(**about)
             raise AuthenticationFailed(_INVALID)
-        if standing.networks and not is_within(current_origin().source, standing.networks):
+        user, networks = issued.user, networks_of(issued.user)
+        if networks and not is_within(current_origin().source, networks):
             _record_denial(known=issued.pk, subject=f"user:{user.pk}", refusal="network", **about)
             raise AuthenticationFailed(_INVALID)
-        note_use(issued, standing)
+        if note_use(issued):
+            # What else of the account has expired goes now, once a minute. It counts no more in any case.
+            self._cleanup_token(issued)
         return user, issued
 
 

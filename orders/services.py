@@ -106,6 +106,8 @@ def _pay(order: Order, method: PAN | SavedCard | Token, *, expires: date | None,
     order.full_clean(exclude=["card", "customer", "repeat_of"], validate_unique=False, validate_constraints=False)
     # Outside the transaction: no row is locked while AWS is asked, and a retried transaction asks nothing again.
     order.card = _card_for(order.customer, method, expires)
+    # The vault has just said so, by keeping the card or by noting its use.
+    order.is_card_erased = False
     try:
         _write(order, expires, saves_card=save_card and isinstance(method, PAN))
     except IntegrityError:

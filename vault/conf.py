@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -255,6 +256,15 @@ def _converted(name: str, value: Any) -> Any:
     return converted
 
 
+#: What `settings.VAULT` was when it was last looked at, and what became of it.
+_last: tuple[dict[str, Any], VaultConfig] | None = None
+
+
 def vault_config() -> VaultConfig:
     """The vault's settings as they are now. Raises `ImproperlyConfigured`."""
-    return VaultConfig.from_settings(settings.VAULT)
+    global _last  # noqa: PLW0603 - a request asks seven times, and reading them takes longer than most it asks for
+    last = _last
+    if last is None or last[0] != settings.VAULT:
+        # A copy to the bottom: what somebody changes in place is seen as well.
+        _last = last = copy.deepcopy(dict(settings.VAULT)), VaultConfig.from_settings(settings.VAULT)
+    return last[1]

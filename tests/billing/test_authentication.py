@@ -248,8 +248,8 @@ def test_a_use_is_noted_once_a_minute(shop, django_assert_num_queries):
     authenticate(token)
     first = TokenUse.objects.get(token=issued).last_used
     assert before <= first <= timezone.now()
-    # Token with user, tokens of the user, standing.
-    with django_assert_num_queries(3) as asked:
+    # Token, user, networks and use are one.
+    with django_assert_num_queries(1) as asked:
         authenticate(token)
     assert not [query for query in asked.captured_queries if is_write(query)]
     assert TokenUse.objects.get().last_used == first
@@ -267,30 +267,23 @@ def test_a_minute_later_it_is_noted_again(shop):
 
 def test_of_requests_at_once_one_writes(shop):
     issued, _ = AuthToken.objects.create(shop)
-    unused = api_accounts.standing_of(issued)
-    api_accounts.note_use(issued, unused)
+    # As requests that asked before the first one wrote.
+    unused, unused_too, long_ago = (api_accounts.find_token(issued.pk) for _ in range(3))
+    api_accounts.note_use(unused)
     first = TokenUse.objects.get().last_used
-    # As another request that asked before the first one wrote.
-    api_accounts.note_use(issued, unused)
-    api_accounts.note_use(issued, api_accounts.Standing((), first - timedelta(hours=1)))
+    api_accounts.note_use(unused_too)
+    long_ago.use = TokenUse(last_used=first - timedelta(hours=1))
+    api_accounts.note_use(long_ago)
     assert TokenUse.objects.get().last_used == first
 
 
-def test_a_token_that_is_revoked_in_this_moment_does_not_count(shop, monkeypatch):
-    issued, token = AuthToken.objects.create(shop)
-    monkeypatch.setattr("knox.auth.TokenAuthentication.validate_user", revoked_at(issued))
-    assert ask(token).status_code == 401
-    (event,) = events("api.sign_in")
-    assert event.details == {"token_digest": start_of(issued.digest)}
-    assert not TokenUse.objects.exists()
-
-
-def revoked_at(issued):
-    def validate(self, token):
-        AuthToken.objects.get(pk=issued.pk).delete()
-        return issued.user, issued
-
-    return validate
+def test_what_expired_is_deleted_with_the_next_use_of_its_account_that_is_noted(shop):
+    _, token = AuthToken.objects.create(shop)
+    AuthToken.objects.create(shop, expiry=timedelta(seconds=-1))
+    others = AuthToken.objects.create(make_user("other"), expiry=timedelta(seconds=-1))[0]
+    assert ask(token).status_code == 200
+    assert set(AuthToken.objects.filter(expiry__lt=timezone.now())) == {others}
+    assert [event.subject for event in events("token.delete")] == [f"user:{shop.pk}"]
 
 
 def test_a_use_that_is_noted_while_the_token_goes_does_not_keep_it(shop):

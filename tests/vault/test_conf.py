@@ -50,6 +50,17 @@ def test_settings_are_read_when_asked_for(settings):
     assert vault_config().TABLE == "another"
 
 
+def test_what_somebody_changes_in_place_is_seen(settings):
+    settings.VAULT = GOOD | {"PURPOSE_RULES": {}, "PURPOSES": ["refund"]}
+    before = vault_config()
+    settings.VAULT["PURPOSES"].append("dispute")
+    assert (before.PURPOSES, vault_config().PURPOSES) == (("refund",), ("refund", "dispute"))
+
+
+def test_settings_are_read_once():
+    assert vault_config() is vault_config()
+
+
 def test_a_key_of_the_same_region_is_accepted():
     assert VaultConfig.from_settings(GOOD | {"CARD_KEY": "arn:aws:kms:eu-central-1:1:key/k"}).problem() is None
 

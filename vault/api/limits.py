@@ -36,6 +36,10 @@ def _take(account: str, limit: str, minute: datetime, cost: int, most: int) -> b
     # The clocks of two hosts are a little apart. With a minute that goes back and forth nothing would be counted; but
     # one far ahead was written by a clock that was wrong.
     same = Q(minute__gte=minute, minute__lte=minute + _MINUTE)
+    # Nearly always it is the same minute and there is enough left. The statement for all cases takes Django five times
+    # as long to put together.
+    if rows.filter(same, spent__lte=most - cost).update(spent=F("spent") + cost):
+        return True
     changed = rows.filter(~same | Q(spent__lte=most - cost)).update(
         # This column first: MySQL lets the later ones of a statement see the earlier ones changed.
         spent=Case(When(same, then=F("spent") + cost), default=Value(cost), output_field=PositiveIntegerField()),
