@@ -131,6 +131,10 @@ class OrderQuerySet(CardQuerySet):
         # One that was changed in between may not pass a filter any more.
         return [rows[key] for key in keys[:size] if key in rows], len(keys) > size
 
+    def as_border(self) -> Self:
+        """With no more of an order than a page next to it needs: where in the list it stands."""
+        return self.order_by().only("placed_at")
+
     # The first condition alone bounds the index range; an OR at the top would make the database read all of it.
     def _older_than(self, order: Order) -> Self:
         return self.filter(

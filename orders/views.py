@@ -144,7 +144,7 @@ def borders_of(request: HttpRequest, orders: OrderQuerySet) -> dict[str, Any]:
     named = {side: request.GET[side] for side in ("before", "after") if side in request.GET}
     if not all(map(_PUBLIC_ID.fullmatch, named.values())):
         raise Http404
-    return {side: get_object_or_404(orders, public_id=public_id) for side, public_id in named.items()}
+    return {side: get_object_or_404(orders.as_border(), public_id=public_id) for side, public_id in named.items()}
 
 
 def _placed(

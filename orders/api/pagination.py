@@ -74,7 +74,7 @@ def _border(view: _ListView) -> dict[str, Order]:
     if cursor is None:
         return {}
     match = _CURSOR.fullmatch(cursor)
-    order = view.visible_orders().filter(public_id=match[2]).first() if match else None
+    order = view.visible_orders().as_border().filter(public_id=match[2]).first() if match else None
     if match is None or order is None:
         raise InvalidParameters({"cursor": [_NO_CURSOR]})
     return {"before" if match[1] == _OLDER else "after": order}

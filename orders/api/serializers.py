@@ -21,13 +21,19 @@ from vault.validators import validate_no_pan
 _AMOUNT: Final = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
 
 
-class CardSerializer(serializers.Serializer[Any]):
+class CardSerializer(serializers.Serializer[Order]):
     """The card that paid an order: never digits, but the last four."""
 
-    token = TokenSerializerField(read_only=True)
-    brand = serializers.ChoiceField(choices=BRANDS, read_only=True)
-    last4 = serializers.RegexField(r"^[0-9]{4}$", read_only=True, help_text="The last four digits.")
-    on_file = serializers.BooleanField(read_only=True, help_text="False once the card was erased.")
+    # Brand and last four are the order's own, and stay when the card is erased.
+    token = TokenSerializerField(source="card.token", read_only=True)
+    brand = serializers.ChoiceField(choices=BRANDS, source="card_brand", read_only=True)
+    last4 = serializers.RegexField(
+        r"^[0-9]{4}$", source="card_last4", read_only=True, help_text="The last four digits."
+    )
+    on_file = serializers.SerializerMethodField(help_text="False once the card was erased.")
+
+    def get_on_file(self, order: Order) -> bool:
+        return not order.is_card_erased
 
 
 class OrderSerializer(serializers.Serializer[Order]):
@@ -44,7 +50,8 @@ class OrderSerializer(serializers.Serializer[Order]):
     )
     currency = serializers.ChoiceField(choices=Currency.choices, read_only=True, help_text="ISO 4217")
     status = serializers.ChoiceField(choices=Order.Status.choices, read_only=True)
-    card = serializers.SerializerMethodField()
+    # One for all rows: a serializer that is made for each takes half of the time of a list.
+    card = CardSerializer(source="*", read_only=True)
     placed_at = serializers.DateTimeField(read_only=True)
     cancelled_at = serializers.DateTimeField(read_only=True, allow_null=True)
     repeat_of = serializers.CharField(
@@ -54,13 +61,6 @@ class OrderSerializer(serializers.Serializer[Order]):
         default=None,
         help_text="The `id` of the order it repeats.",
     )
-
-    @extend_schema_field(CardSerializer)
-    def get_card(self, order: Order) -> dict[str, Any]:
-        """Brand and last four are the order's own, and stay when the card is erased."""
-        kept = order.card
-        card = {"token": kept.token, "brand": kept.brand.value, "last4": kept.last4}
-        return dict(CardSerializer(card | {"on_file": not order.is_card_erased}).data)
 
 
 # Zero is no amount. A JSON number would do for most, and be wrong for some.
