@@ -78,8 +78,11 @@ def _texts(body: str) -> set[str]:
     Each once: of a hundred items most texts are names, and those of the next item. They are read off the JSON itself,
     which takes a third of the time that walking through what it says would take.
     """
-    found = {text for text in _TEXT.findall(body) if len(text) >= MIN_DIGITS}
-    return {str(json.loads(text)) if "\\" in text else text.strip('"') for text in found}
+    return {
+        str(json.loads(text)) if "\\" in text else text.strip('"')
+        for text in set(_TEXT.findall(body))
+        if len(text) >= MIN_DIGITS
+    }
 
 
 def _decoded(text: str) -> str:

@@ -178,7 +178,7 @@ class CardStore:
     def find_many(self, pans: Sequence[PAN]) -> list[Token | None]:
         """The tokens of cards that are kept already, in the order given. See `find`."""
         found: dict[PAN, KeptCard] = {}
-        for _, some in self._look_up(list(dict.fromkeys(pans))):
+        for some in self._look_up(list(dict.fromkeys(pans))):
             found |= some
         return [found[pan].token if pan in found else None for pan in pans]
 
@@ -357,45 +357,42 @@ class CardStore:
     def _keep_once(self, pans: list[PAN], kept: dict[PAN, KeptCard]) -> None:
         """Add what is kept by now. Cards in a transaction that was cancelled are left out: the caller looks again.
 
-        The first cards are sealed and written while others are still looked up.
+        Everything is sealed before the first is sent: sealing is all processor, and beside threads that send it takes
+        longer than it would save.
         """
-        cards_per_write = _ACTIONS_PER_WRITE // (1 + len(self._written))
-
-        def new() -> Iterator[_NewCards]:
-            for looked_up, found in self._look_up(pans):
-                kept.update(found)
-                for some in _chunks([pan for pan in looked_up if pan not in found], cards_per_write):
-                    yield self._seal(some)
-
+        for found in self._look_up(pans):
+            kept.update(found)
+        chunks = _chunks([pan for pan in pans if pan not in kept], _ACTIONS_PER_WRITE // (1 + len(self._written)))
         with aws_boundary():
-            for cards, is_written in side_by_side(self._put, new(), is_one=len(pans) <= cards_per_write):
+            sealed = [self._seal(some) for some in chunks]
+            for cards, is_written in side_by_side(self._put, self._while_current(sealed), is_one=len(sealed) == 1):
                 if is_written:
                     kept.update(cards.kept())
 
-    def _look_up(self, pans: Sequence[PAN]) -> Iterator[tuple[Sequence[PAN], dict[PAN, KeptCard]]]:
-        """Some of the cards at a time, and which of them are there."""
+    def _look_up(self, pans: Sequence[PAN]) -> Iterator[dict[PAN, KeptCard]]:
+        """Those of the cards that are there, some at a time."""
         groups = _chunks(pans, _KEYS_PER_READ // len(self._recognized))
         wanted = [{key.fingerprint(pan): pan for pan in group for key in self._recognized} for group in groups]
-        answers = side_by_side(self._read_some, wanted, is_one=len(wanted) == 1)
-        for group, (by_fingerprint, items) in zip(groups, answers, strict=True):
-            yield (
-                group,
-                {
-                    by_fingerprint[name]: KeptCard(self._sealer.open_fingerprint(item, fingerprint=name), written=None)
-                    for name, item in items.items()
-                },
-            )
+        for by_fingerprint, items in side_by_side(self._read_some, wanted, is_one=len(wanted) == 1):
+            yield {
+                by_fingerprint[name]: KeptCard(self._sealer.open_fingerprint(item, fingerprint=name), written=None)
+                for name, item in items.items()
+            }
 
     def _seal(self, pans: Sequence[PAN]) -> _NewCards:
-        """Seal new cards. Raises `VaultUnavailable` if the keys changed meanwhile."""
         now = datetime.now(UTC)
         records = [CardRecord(Token.generate(), pan, self.fingerprints(pan), now) for pan in pans]
         cards = [self._sealer.seal_card(record) for record in records]
         fingerprints = [item for record in records for item in self._sealer.seal_fingerprints(record)]
-        # KMS may have taken its time, and an alias is another key's as soon as a rotation is through.
-        if not self._are_keys_current():
-            raise VaultUnavailable
         return _NewCards(records, cards, fingerprints)
+
+    def _while_current(self, sealed: Iterable[_NewCards]) -> Iterator[_NewCards]:
+        """Raises `VaultUnavailable` before the first that may not be written any more, as the keys have changed."""
+        for cards in sealed:
+            # KMS may have taken its time, and an alias is another key's as soon as a rotation is through.
+            if not self._are_keys_current():
+                raise VaultUnavailable
+            yield cards
 
     def _put(self, new: _NewCards) -> bool:
         return self._transact([self._put_new(item) for item in (*new.cards, *new.fingerprints)])
