@@ -80,9 +80,9 @@ class Lists:
         return _good(self._api.get(f"/api/v1/orders/?page_size={SIZE}{query}"))
 
 
-def border_of(orders: OrderQuerySet) -> str:
-    """The order that page `PAGE` comes after."""
-    return str(orders.newest_first().values_list("public_id", flat=True)[(PAGE - 1) * SIZE - 1])
+def border_of(orders: OrderQuerySet, page: int) -> str:
+    """The order that a page comes after."""
+    return str(orders.newest_first().values_list("public_id", flat=True)[(page - 1) * SIZE - 1])
 
 
 def _good(answer: Any) -> Any:
@@ -130,9 +130,9 @@ def beside_plain(name: str, get: Get, *, asks_for_erasures: bool) -> Row:
     return row(what, peer, side_by_side(get, get, around=around), counts)
 
 
-def beside_first(name: str, far: Get, first: Get) -> Row:
-    counts = f"{queries_of(far)} queries, page 1 {queries_of(first)}"
-    return row(f"{name}, page {PAGE:,} of {SIZE} orders", "page 1", side_by_side(far, first), counts)
+def beside_page(number: int, name: str, far: Get, near: Get) -> Row:
+    counts = f"{queries_of(far)} queries, page {number} {queries_of(near)}"
+    return row(f"{name}, page {PAGE:,} of {SIZE} orders", f"page {number}", side_by_side(far, near), counts)
 
 
 def profile(name: str, get: Get) -> None:
@@ -156,7 +156,6 @@ def main() -> None:
     bulk.grow(partial(bulk.make_orders, customer=lists.customer, other=lists.other, cards=cards), 1, total + 1)
     bulk.settle()
     note(f"{total:,} orders in {time.perf_counter() - began:.0f} s")
-    own, border = (border_of(orders) for orders in (Order.objects.for_customer(lists.customer), Order.objects.all()))
     for name, get in {"page": lists.page, "API": lists.json}.items():
         say(beside_plain(name, get, asks_for_erasures=True))
         say(beside_plain(name, get, asks_for_erasures=False))
@@ -164,8 +163,15 @@ def main() -> None:
             profile(name, get)
             with plain.served():
                 profile(f"{name}, the peer", get)
-    say(beside_first("list of a customer", partial(lists.page, f"?before={own}"), lists.page))
-    say(beside_first("list of the API", partial(lists.json, f"&cursor=older-{border}"), lists.json))
+    own, everybodys = Order.objects.for_customer(lists.customer), Order.objects.all()
+    for name, get, before, orders in (
+        ("list of a customer", lists.page, "?before=", own),
+        ("list of the API", lists.json, "&cursor=older-", everybodys),
+    ):
+        far, second = (partial(get, before + border_of(orders, page)) for page in (PAGE, 2))
+        say(beside_page(1, name, far, get))
+        # Page 1 has no border to look up.
+        say(beside_page(2, name, far, second))
 
 
 if __name__ == "__main__":
