@@ -48,7 +48,7 @@ coverage: ## pytest on SQLite, and how much of the code it ran
 format: venv ## let ruff put the code in order
 	@.venv/bin/ruff check --fix --quiet; .venv/bin/ruff format
 
-bench: venv ## everything beside its peer, in one run; writes the table of docs/benchmarks.md (about 45 minutes)
+bench: venv ## everything beside its peer, in one run; writes the table of docs/benchmarks.md (about 20 minutes)
 	@.venv/bin/python -m tests.mariadb --durable -- .venv/bin/python -W ignore -m benchmarks
 
 bench-audit: venv ## what the audit log costs with eight writers (about 2 minutes)
