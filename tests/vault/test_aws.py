@@ -220,6 +220,14 @@ def test_a_card_number_that_is_a_number_is_stopped_as_well(monkeypatch, canary):
             call()
 
 
+@pytest.mark.parametrize("zero", ["\N{ARABIC-INDIC DIGIT ZERO}", "\N{FULLWIDTH DIGIT ZERO}"])
+def test_a_card_number_that_travels_as_escapes_is_stopped_as_well(monkeypatch, canary, zero):
+    # In JSON these digits are escapes, and no digit of ASCII stands there.
+    name = "".join(chr(ord(zero) + int(digit)) for digit in canary("table"))
+    with pytest.raises(PlaintextRefused):
+        aws_session(monkeypatch).dynamodb().scan(TableName=f'"{name}\\')
+
+
 # --- The guard on the wire: nothing that is not sealed leaves, whoever builds the request -------------------------
 
 READABLE = {"token": {"S": "t"}, "pan": {"S": "hidden"}}
