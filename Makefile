@@ -52,14 +52,14 @@ bench: venv ## everything beside its peer, in one run; writes the table of docs/
 	@.venv/bin/python -m tests.mariadb --durable -- .venv/bin/python -W ignore -m benchmarks
 
 bench-audit: venv ## what the audit log costs with eight writers (about 2 minutes)
-	@DATA_DIR=$$(mktemp -d) .venv/bin/python -m tests.mariadb --durable -- .venv/bin/python benchmarks/audit_writers.py
+	@DATA_DIR=$$(mktemp -d) .venv/bin/python -m tests.mariadb --durable -- .venv/bin/python -m benchmarks.audit_writers
 
 bench-pages: venv ## how long the lists of orders take with 10,000 of them, on SQLite and MariaDB (about 2 minutes)
-	@DATA_DIR=$$(mktemp -d) .venv/bin/python benchmarks/pages.py
-	@DATA_DIR=$$(mktemp -d) .venv/bin/python -m tests.mariadb --durable -- .venv/bin/python benchmarks/pages.py
+	@DATA_DIR=$$(mktemp -d) .venv/bin/python -m benchmarks.pages
+	@DATA_DIR=$$(mktemp -d) .venv/bin/python -m tests.mariadb --durable -- .venv/bin/python -m benchmarks.pages
 
 bench-costs: venv ## what a million cards cost at AWS, from counted calls (half a minute)
-	@DATA_DIR=$$(mktemp -d) .venv/bin/python benchmarks/costs.py 2>/dev/null
+	@DATA_DIR=$$(mktemp -d) .venv/bin/python -m benchmarks.costs 2>/dev/null
 
 bench-requests: venv ## processor time, queries and calls of AWS of a request (about 4 minutes; REQUESTS)
 	@DATA_DIR=$$(mktemp -d) .venv/bin/python -m tests.mariadb --durable -- .venv/bin/python -W ignore -m benchmarks.requests 2>/dev/null

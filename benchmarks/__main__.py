@@ -50,7 +50,7 @@ def costs() -> str:
     """What a million cards cost: counted calls, no times."""
     with tempfile.TemporaryDirectory(prefix="bench-costs-") as folder:
         environment = {name: value for name, value in os.environ.items() if name not in _OF_THE_WRAPPER}
-        command = [sys.executable, "-W", "ignore", "benchmarks/costs.py"]
+        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.costs"]
         done = subprocess.run(
             command,
             cwd=ROOT,

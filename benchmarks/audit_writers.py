@@ -1,6 +1,6 @@
 """Eight processes write audit events at once: what the chain costs, and whether they wait for each other.
 
-    python -m tests.mariadb --durable -- python benchmarks/audit_writers.py
+    python -m tests.mariadb --durable -- python -m benchmarks.audit_writers
 
 Three ways to write the same rows, in turns in one run, so that only the ratios count:
 

@@ -23,7 +23,8 @@ from typing import Any, Final
 
 import django
 
-from benchmarks.table import Row, say
+from benchmarks.clock import seconds
+from benchmarks.table import Row, note, say
 
 os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="bench-cards-"))
 os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
@@ -37,7 +38,6 @@ LOOPED: Final = CARDS // 5
 #: Of each of two processes.
 EACH: Final = 8 * CARDS
 LATENCY: Final = float(os.environ.get("LATENCY_MS", "5")) / 1000
-WRITES: Final = frozenset({"TransactWriteItems", "PutItem"})
 
 
 def cards(numbers: Iterator[int], count: int) -> list[Any]:
@@ -46,16 +46,6 @@ def cards(numbers: Iterator[int], count: int) -> list[Any]:
     from vault.pan import PAN
 
     return [PAN(with_check_digit(f"{CANARY_BIN}{next(numbers):07d}")) for _ in range(count)]
-
-
-def seconds(run: Callable[..., Any], *arguments: Any) -> float:
-    began = time.perf_counter()
-    run(*arguments)
-    return time.perf_counter() - began
-
-
-def note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def quietly() -> Any:

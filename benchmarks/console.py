@@ -1,7 +1,7 @@
 """What the start page of the admin costs over a full month: 10,000 orders, 100,000 cards, 100,000 audit events.
 
-    DATA_DIR=$(mktemp -d) python benchmarks/console.py
-    DATA_DIR=$(mktemp -d) python -m tests.mariadb -- python benchmarks/console.py
+    DATA_DIR=$(mktemp -d) python -m benchmarks.console
+    DATA_DIR=$(mktemp -d) python -m tests.mariadb -- python -m benchmarks.console
 
 Everything lies within the days that are shown, which is the worst case. Prints the median of the requests, and the
 slowest queries of one.

@@ -1,6 +1,6 @@
 """What a million cards cost at AWS, for both key strategies: calls counted at the wire, times AWS's prices.
 
-    python benchmarks/costs.py
+    python -m benchmarks.costs
 
 The embedded engine answers; what is counted is what AWS would be asked. No time is measured.
 """

@@ -14,7 +14,6 @@ from __future__ import annotations
 import itertools
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -41,7 +40,7 @@ if __name__ == "__main__":
 
 from benchmarks import bulk, databases
 from benchmarks.loglog import Line, plot
-from benchmarks.table import Row, say
+from benchmarks.table import Row, note, say
 from orders.models import Order
 from tests.cards import CANARY_BIN, with_check_digit
 from tests.factories import client_of, make_user
@@ -157,10 +156,6 @@ def decades() -> Iterator[int]:
     while size <= MOST:
         yield size
         size *= 10
-
-
-def note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

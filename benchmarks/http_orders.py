@@ -11,14 +11,13 @@ from __future__ import annotations
 import itertools
 import os
 import statistics
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.bare import Peer
+from benchmarks.clock import seconds
 from benchmarks.requests import Bench, bench
-from benchmarks.table import Row, say
+from benchmarks.table import Row, note, say
 
 ORDERS = int(os.environ.get("HTTP_ORDERS", "300"))
 BATCH = int(os.environ.get("HTTP_BATCH", "1000"))
@@ -27,16 +26,6 @@ LATENCY_MS = float(os.environ.get("HTTP_LATENCY_MS", "5"))
 WARM_UP = 20
 COUNTED = 20
 _ORDER = {"name": "Jug", "amount": "24.90", "currency": "EUR"}
-
-
-def seconds(run: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
-
-
-def note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def orders(shop: Bench, numbers: Iterator[str]) -> Row:

@@ -37,7 +37,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from benchmarks import bulk, databases, plain
-from benchmarks.table import Row, say
+from benchmarks.table import Row, note, say
 from orders import views
 from orders.models import Order
 from orders.querysets import OrderQuerySet
@@ -54,10 +54,6 @@ PAGE = ORDERS // SIZE
 WARM_UP = 10
 Get = Callable[[], Any]
 Around = Callable[[], AbstractContextManager[Any]]
-
-
-def note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 class Lists:

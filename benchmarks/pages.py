@@ -1,7 +1,7 @@
 """How long the pages with lists of orders take when one customer has 10,000 of them.
 
-    python benchmarks/pages.py
-    python -m tests.mariadb --durable -- python benchmarks/pages.py
+    python -m benchmarks.pages
+    python -m tests.mariadb --durable -- python -m benchmarks.pages
 
 A gunicorn with one worker answers over HTTP, one request after the other. The pages take turns, so that whatever else
 the machine does meets all of them. Beside the times stands its load: what waits for a processor is measured too.
@@ -32,6 +32,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.test import Client
 
+from benchmarks import databases
 from orders.models import Order
 from tests.cards import NUMBERS
 from tests.factories import make_orders, make_saved_card, make_user, next_year
@@ -44,16 +45,7 @@ START_SECONDS = 60
 
 
 def make_database():
-    if connection.vendor == "mysql":
-        import MySQLdb
-
-        options = connection.get_connection_params()
-        name = options.pop("database")
-        with MySQLdb.connect(**options) as server:
-            server.cursor().execute(f"CREATE DATABASE IF NOT EXISTS {name}")
-    for database in ("default", "audit"):
-        call_command("migrate", database=database, verbosity=0)
-    call_command("createcachetable", verbosity=0)
+    databases.make()
     with Path(os.devnull).open("w") as nowhere:
         call_command("vault_provision", stdout=nowhere)
     call_command("collectstatic", interactive=False, verbosity=0)

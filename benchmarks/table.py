@@ -7,6 +7,7 @@ other and makes one table.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -54,6 +55,11 @@ _MARK: Final = "row: "
 def say(row: Row) -> None:
     """Print a row for `python -m benchmarks` to read."""
     print(_MARK + json.dumps(asdict(row)), flush=True)
+
+
+def note(text: str) -> None:
+    """Say something that is for whoever waits, and in no table."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def heard(output: Iterable[str]) -> list[Row]:
