@@ -31,6 +31,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _ROOT: Final = Path(__file__).parents[1]
 _START_SECONDS: Final = 20
+# Both say that no item lies under the key: every item has the attribute.
+_CONDITIONS: Final = (None, "attribute_not_exists(#key)", "attribute_not_exists(schema_version)")
 
 
 class Refused(Exception):
@@ -126,7 +128,7 @@ class DynamoDB:
 
     def _is_free(self, asked: dict[str, Any]) -> bool:
         condition = asked.get("ConditionExpression")
-        if condition not in (None, "attribute_not_exists(#key)"):
+        if condition not in _CONDITIONS:
             raise Refused("ValidationException")
         return condition is None or asked["Item"]["token"]["S"] not in self._table(asked)
 

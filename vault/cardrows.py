@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache, partial
 from typing import Any, Final, TypeAlias
 
-from django.db import IntegrityError, router, transaction
+from django.db import IntegrityError, connections, router, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -146,11 +147,32 @@ def _insert(handed: Sequence[_Handed], *, is_external: bool) -> dict[str, Tokeni
     # In one order everywhere, so that two processes do not wait for each other.
     cards.sort(key=lambda card: card.token)
     try:
-        with transaction.atomic(using=router.db_for_write(Card)):
-            Card.objects.bulk_create(cards)
+        _write(cards)
     except IntegrityError:
         return {}
     return {card.token: Tokenization(Token(card.token), card, Status.CREATED) for card in cards}
+
+
+def _write(cards: Sequence[Card]) -> None:
+    """All rows or none, in one INSERT or as few as the database takes. Raises `IntegrityError` if one is there already.
+
+    Most values are the same in all rows and are adapted to the database once. `bulk_create` adapts each value of each
+    row, which took a tenth of the time of keeping a thousand cards.
+    """
+    database = router.db_for_write(Card)
+    connection = connections[database]
+    fields = Card._meta.concrete_fields
+    adapters = [(each.attname, cache(partial(each.get_db_prep_save, connection=connection))) for each in fields]
+    rows = [[adapted(getattr(card, name)) for name, adapted in adapters] for card in cards]
+    table, *columns = map(connection.ops.quote_name, (Card._meta.db_table, *(each.get_attname_column()[1] for each in fields)))
+    insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - names of the model, and no value
+    row = f"({', '.join(['%s'] * len(fields))})"
+    size = connection.ops.bulk_batch_size(fields, cards)
+    with transaction.atomic(using=database), connection.cursor() as cursor:
+        for some in (rows[start : start + size] for start in range(0, len(rows), size)):
+            cursor.execute(insert + ", ".join([row] * len(some)), [value for values in some for value in values])
+    for card in cards:
+        card._state.adding, card._state.db = False, database
 
 
 def _note_uses(used: Sequence[tuple[Card, date | None]], *, is_external: bool) -> dict[str, Tokenization]:
@@ -214,6 +236,7 @@ def _columns(pan: PAN, state: ItemState, expires: date | None, now: datetime, *,
         "expires": expires,
         "item_version": state.version,
         "item_digest": state.digest,
+        "created_at": now,
         "sealed_at": now,
         "used_at": now,
         "is_external": is_external,

@@ -12,11 +12,14 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from hypothesis import given, settings, strategies as st
 
 from tests.wire import Fault
+from vault import guard
 from vault.aws import AWSSession, aws_boundary, classify, client_config
 from vault.exceptions import PlaintextRefused, RecordTampered, TokenNotFound, VaultSealed, VaultUnavailable
 from vault.gate import Gate
+from vault.redaction import contains_pan
 
 URL = "https://kms.example"
 
@@ -78,6 +81,23 @@ def test_threads_that_ask_for_a_client_get_one_and_the_same(monkeypatch):
         )
     assert len(set(asked)) == 1
     assert len(set(asked[0])) == 3
+
+
+@pytest.mark.parametrize("operation", ["TransactWriteItems", "BatchGetItem"])
+def test_what_is_not_looked_for_in_requests_for_many_items_changes_no_address(monkeypatch, operation):
+    arguments = {
+        "TransactWriteItems": {"TransactItems": [{"Put": {"TableName": "cards", "Item": {}}}]},
+        "BatchGetItem": {"RequestItems": {"cards": {"Keys": []}}},
+    }[operation]
+    ours = aws_session(monkeypatch).dynamodb()
+    plain = aws_session(monkeypatch).botocore.create_client("dynamodb")
+    addresses, searched = [], []
+    for client in (ours, plain):
+        model = client.meta.service_model.operation_model(operation)
+        searched.append(bool(model.operation_context_parameters))
+        addresses.append(client._resolve_endpoint_ruleset(model, arguments, {"client_region": "eu-central-1"})[0])
+    assert addresses[0] == addresses[1]
+    assert searched == [False, True]
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL_DYNAMODB"])
@@ -226,6 +246,20 @@ def test_a_card_number_between_escapes_of_json_is_stopped_as_well(monkeypatch, c
     name = unseen.join(digits[start : start + 4] for start in range(0, len(digits), 4))
     with pytest.raises(PlaintextRefused):
         aws_session(monkeypatch).dynamodb().scan(TableName=f'"{name}\\')
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.from_regex(guard._NAME, fullmatch=True))
+def test_in_what_the_guard_passes_by_redaction_sees_no_number(name):
+    assert not contains_pan(name)
+
+
+def test_a_number_in_what_is_nearly_a_name_is_stopped(monkeypatch, canary):
+    number = canary("name")
+    scan = aws_session(monkeypatch).dynamodb().scan
+    for name in (f"fp1_{number}", f"tok1_{number}", f"fp1_{'a' * 64} {number}"):
+        with pytest.raises(PlaintextRefused):
+            scan(TableName=name)
 
 
 # --- The guard on the wire: nothing that is not sealed leaves, whoever builds the request -------------------------

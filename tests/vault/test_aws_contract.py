@@ -220,6 +220,7 @@ CONDITIONS = [
     ("#v = :one OR #v = :ten AND #v = :ten", True),
     ("(#v = :one OR #v = :ten) AND #v = :ten", False),
     ("attribute_exists(#v) and not (#v > :ten)", True),
+    ("attribute_not_exists(schema_version)", True),
 ]
 
 

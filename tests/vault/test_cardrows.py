@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from tests.cards import CANARY_BIN, NUMBERS, with_check_digit
@@ -72,16 +72,31 @@ def test_a_card_that_another_process_writes_meanwhile_has_one_row(monkeypatch):
 
 def test_an_insert_that_fails_leaves_nothing_of_itself(monkeypatch):
     monkeypatch.setattr(cardrows, "_remember_one", lambda *_, **__: None)
-    pans, real = some(3), Card.objects.bulk_create
-
-    def refused(self, cards):
-        real(cards[:2])
-        raise IntegrityError
-
-    monkeypatch.setattr(type(Card.objects), "bulk_create", refused)
+    # As a database that takes no more than one row at a time; the row of the last one is there already.
+    monkeypatch.setattr(type(connection.ops), "bulk_batch_size", lambda *_: 1)
+    pans = some(3)
     kept = cardrows.keep(pans)
+    there = max(each.token.text for each in kept)
+    Card.objects.create(token=there, brand="visa", last4="1111", item_version=1)
     cardrows.remember(pans, kept, [None] * 3, is_external=True)
-    assert Card.objects.count() == 0
+    assert [card.token for card in Card.objects.all()] == [there]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 99])
+def test_rows_made_together_are_those_that_the_model_makes(monkeypatch, at_once):
+    """Each value as Django adapts it, whichever it shares with the row before."""
+    monkeypatch.setattr(type(connection.ops), "bulk_batch_size", lambda *_: at_once)
+    dates = [JUNE, None, MAY, JUNE]
+    made = [each.card for each in services.tokenize_many(some(4), expires=dates, is_external=False)]
+    assert [card.expires for card in made] == dates
+    fields = [field.attname for field in Card._meta.concrete_fields]
+    for card in made:
+        read = Card.objects.get(pk=card.pk)
+        assert {name: getattr(card, name) for name in fields} == {name: getattr(read, name) for name in fields}
+        assert (card._state.adding, card._state.db) == (read._state.adding, read._state.db)
+        # What the model itself would write says the same.
+        card.save()
+        assert Card.objects.filter(pk=card.pk, **{name: getattr(read, name) for name in fields}).exists()
 
 
 def test_one_that_was_erased_gets_a_new_token_and_the_others_keep_theirs():

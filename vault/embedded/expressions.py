@@ -2,11 +2,12 @@
 
     condition  = term { OR term }            term    = factor { AND factor }
     factor     = NOT factor | primary        primary = ( condition ) | function | operand comparator operand
-    function   = attribute_exists ( #name ) | attribute_not_exists ( #name )
-    operand    = #name | :value              comparator = "=" | "<>" | "<" | "<=" | ">" | ">="
+    function   = attribute_exists ( name ) | attribute_not_exists ( name )
+    operand    = name | :value               comparator = "=" | "<>" | "<" | "<=" | ">" | ">="
+    name       = #name | a bare name with an underscore
 
-Attribute names stand behind a #name alone. AWS reserves more than five hundred words, `token` and `status` among them,
-so that a bare name accepted here could still be refused there.
+Other attribute names stand behind a #name alone. AWS reserves more than five hundred words, `token` and `status` among
+them, so that a bare name accepted here could still be refused there; none of them has an underscore.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ Condition = Callable[[Item], bool]
 _Operand = Callable[[Item], Value | None]
 
 _TOKEN = re.compile(r"\s*([#:]\w+|\w+|<>|<=|>=|[=<>()])", re.ASCII)
+_BARE_NAME: Final = re.compile(r"[a-z]+(?:_[a-z]+)+", re.ASCII)
 _END: Final = ""
 # As many as AWS allows operators in an expression; it also bounds the recursion.
 _MAX_TOKENS: Final = 300
@@ -93,8 +95,8 @@ class _Parser:
     def _existence(self) -> Condition:
         wanted = self._take() == "attribute_exists"
         self._expect("(")
-        if not self._peek().startswith("#"):
-            raise invalid("attribute_exists and attribute_not_exists take a #name.")
+        if self._peek().startswith(":"):
+            raise invalid("attribute_exists and attribute_not_exists take a name.")
         attribute = self._operand()
         self._expect(")")
         return lambda item: (attribute(item) is not None) is wanted
@@ -120,6 +122,8 @@ class _Parser:
             self._used.add(token)
             value = self._values[token]
             return lambda _: value
+        if _BARE_NAME.fullmatch(token):
+            return lambda item: item.get(token)
         raise invalid("Invalid ConditionExpression: an operand must be a declared #name or :value.")
 
     def _peek(self) -> str:

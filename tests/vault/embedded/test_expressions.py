@@ -3,7 +3,14 @@ import pytest
 from vault.embedded.expressions import compile_condition
 from vault.embedded.wire import AWSError
 
-ITEM = {"s": {"S": "b"}, "n": {"N": "10"}, "b": {"B": "YQ=="}, "l": {"L": [{"N": "1"}]}, "t": {"BOOL": True}}
+ITEM = {
+    "s": {"S": "b"},
+    "n": {"N": "10"},
+    "b": {"B": "YQ=="},
+    "l": {"L": [{"N": "1"}]},
+    "t": {"BOOL": True},
+    "long_name": {"S": "b"},
+}
 NAMES = {"#s": "s", "#n": "n", "#b": "b", "#l": "l", "#t": "t", "#x": "x"}
 VALUES = {
     ":s": {"S": "b"},
@@ -47,6 +54,9 @@ ANSWERS = [
     ("NOT NOT #s = :s", True),
     ("NOT ( #s = :s AND #n = :s )", True),
     ("#s = :s OR #n = :s AND #n = :s", True),
+    ("attribute_exists(long_name)", True),  # no word with an underscore is reserved
+    ("attribute_not_exists(other_name)", True),
+    ("long_name = :s", True),
 ]
 
 
@@ -65,6 +75,9 @@ REFUSED = [
     "( #s = :s",
     "#s = :s )",
     "token = :s",  # a bare name may be a reserved word
+    "attribute_exists(token)",
+    "long_name_ = :s",
+    "LONG_NAME = :s",
     "#s.part = :s",
     "#s[0] = :s",
     "#undeclared = :s",
