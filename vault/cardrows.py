@@ -164,7 +164,8 @@ def _write(cards: Sequence[Card]) -> None:
     fields = Card._meta.concrete_fields
     adapters = [(each.attname, cache(partial(each.get_db_prep_save, connection=connection))) for each in fields]
     rows = [[adapted(getattr(card, name)) for name, adapted in adapters] for card in cards]
-    table, *columns = map(connection.ops.quote_name, (Card._meta.db_table, *(each.get_attname_column()[1] for each in fields)))
+    names = (Card._meta.db_table, *(str(each.column) for each in fields))
+    table, *columns = map(connection.ops.quote_name, names)
     insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - names of the model, and no value
     row = f"({', '.join(['%s'] * len(fields))})"
     size = connection.ops.bulk_batch_size(fields, cards)

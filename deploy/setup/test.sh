@@ -6,6 +6,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 . deploy/setup/apt.sh
+. deploy/setup/python.sh
 
 steps=("$@")
 [ ${#steps[@]} -gt 0 ] || steps=(lint types imports migrations check-deploy stacks sqlite mariadb coverage mutants)
@@ -20,8 +21,7 @@ missing_packages() {
 		command -v "${CC:-cc}" >/dev/null || packages+=(gcc libc6-dev)
 		command -v pkg-config >/dev/null || packages+=(pkg-config)
 		[ -e /usr/include/mariadb/mysql.h ] || [ -e /usr/include/mysql/mysql.h ] || packages+=(default-libmysqlclient-dev)
-		"${PYTHON:-python3}" -c 'import pathlib, sys, sysconfig
-sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())' || packages+=(python3-dev)
+		has_headers "$(python_of_venv)" || packages+=(python3-dev)
 	fi
 	if wants sqlite || wants mariadb; then
 		command -v chromium >/dev/null || packages+=(chromium)

@@ -7,28 +7,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/setup/apt.sh
+. deploy/setup/python.sh
 wanted=${1:-run}
-
-is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
-
-find_python() {
-	local candidate
-	for candidate in ${PYTHON:-python3.11 python3 python3.12 python3.13}; do
-		if is_new_enough "$candidate"; then
-			printf '%s' "$candidate"
-			return
-		fi
-	done
-	fail "Python 3.11 or newer is needed; this machine has ${PYTHON:-$(python3 --version 2>/dev/null || echo none)}." \
-		"Install it, or name it: PYTHON=/path/to/python3.11 make run"
-}
 
 # mysqlclient has no wheel for Linux: it takes a compiler and two sets of headers.
 can_build_mysqlclient() {
 	command -v "${CC:-cc}" >/dev/null && command -v pkg-config >/dev/null || return 1
 	pkg-config --exists mysqlclient || pkg-config --exists mariadb || pkg-config --exists libmariadb || return 1
-	.venv/bin/python -c 'import pathlib, sys, sysconfig
-sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())'
+	has_headers .venv/bin/python
 }
 
 # The lock of mysqlclient (1) or of everything else (0).
@@ -50,8 +36,9 @@ exec 9<requirements.txt
 flock 9
 
 if [ -e .venv/.incomplete ] || ! is_new_enough .venv/bin/python; then
-	python=$(find_python)
-	if ! "$python" -c 'import ensurepip, venv' 2>/dev/null && ! apt_install python3-venv; then
+	python=$(find_python) || fail "Python 3.11 or newer is needed; this machine has $(said_version)." \
+		"Install it, or name it: PYTHON=/path/to/python3.11 make run"
+	if ! makes_venvs "$python" && ! apt_install python3-venv; then
 		fail "Python's venv module is missing. Run this, then try again: $(apt_line python3-venv)"
 	fi
 	say "Making .venv with $("$python" --version)"

@@ -17,7 +17,7 @@ PLACES = {
     "billing/gunicorn_conf.py": "gunicorn",
 }
 #: What people who set up an installation type; test.sh and the like are for those who change the product.
-SCRIPTS = ("run.sh", "local.sh", "token.sh", "venv.sh")
+SCRIPTS = ("run.sh", "local.sh", "token.sh", "venv.sh", "python.sh")
 READERS = {name for name in vars(Environment) if not name.startswith("_")} - {"refuse", "complete"}
 DEMANDS = {"needed", "file", "mail"}
 #: A default that the code computes, and that the document has in words.
