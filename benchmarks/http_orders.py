@@ -25,6 +25,7 @@ BATCHES = int(os.environ.get("HTTP_BATCHES", "3"))
 LATENCY_MS = float(os.environ.get("HTTP_LATENCY_MS", "5"))
 WARM_UP = 20
 COUNTED = 20
+TURN = min(20, ORDERS)
 _ORDER = {"name": "Jug", "amount": "24.90", "currency": "EUR"}
 
 
@@ -47,9 +48,10 @@ def orders(shop: Bench, numbers: Iterator[str]) -> Row:
         queries = (shop.questions() - questions - 1) / COUNTED
         counts = shop.aws.counts()
         ours, theirs = [], []
-        for _ in range(ORDERS):
-            ours.append(seconds(place))
-            theirs.append(peer.seconds())
+        # Twenty and twenty: a server that serves is not one that has just been put aside for another process.
+        for _ in range(ORDERS // TURN):
+            ours += [seconds(place) for _ in range(TURN)]
+            theirs += [peer.seconds() for _ in range(TURN)]
     finally:
         peer.stop()
     mine, bare = statistics.median(ours) * 1000, statistics.median(theirs) * 1000

@@ -60,6 +60,8 @@ def post_fork(server: Any, worker: Any) -> None:
     """Set, for the application that a worker loads next, what is good for requests and not for commands."""
     # An AWS that hangs leaves one thread for pages that do not need it. However the number of threads was given.
     os.environ.setdefault("VAULT_CALLS_AT_ONCE", str(max(worker.cfg.threads - 1, 1)))
+    # Whoever waits for an answer does not wait for KMS as well.
+    os.environ.setdefault("VAULT_DATA_KEY_AHEAD", "true")
     # Well below `timeout`, which is of no help here: a worker of threads says that it lives while all of them hang.
     os.environ.setdefault("DATABASE_READ_TIMEOUT", "20")
 

@@ -142,6 +142,7 @@ class Vault:
             ring=ring,
             fingerprint_keys=prints,
             are_keys_current=lambda: self._is_current(ring),
+            ahead=config.DATA_KEY_MAX_AGE if config.DATA_KEY_AHEAD and config.BACKEND is Backend.AWS else 0,
             sealer=Sealer(
                 table=config.TABLE,
                 card_materials=card_materials,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -169,7 +170,9 @@ def _write(cards: Sequence[Card]) -> None:
     insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - names of the model, and no value
     row = f"({', '.join(['%s'] * len(fields))})"
     size = connection.ops.bulk_batch_size(fields, cards)
-    with transaction.atomic(using=database), connection.cursor() as cursor:
+    # One statement is all or none by itself, and two questions to the database less.
+    whole = nullcontext() if len(rows) <= size else transaction.atomic(using=database)
+    with whole, connection.cursor() as cursor:
         for some in (rows[start : start + size] for start in range(0, len(rows), size)):
             cursor.execute(insert + ", ".join([row] * len(some)), [value for values in some for value in values])
     for card in cards:

@@ -45,6 +45,9 @@ class VaultConfig:
     CALLS_AT_ONCE is how many calls of AWS a process has on their way at most, 0 for no limit: in a server one less than
     it has threads, so that an AWS that hangs leaves it one; see `vault.gate`.
 
+    DATA_KEY_AHEAD is for servers: the data key of the next new card is asked for while DynamoDB is waited for; see
+    `vault.ahead`.
+
     A purpose may be named by everybody with the right, unless PURPOSE_RULES says something of it; see `PurposeRule`.
     The budgets are cards per actor and hour; GROUP_BUDGETS has other ones for reading, by the name of a group.
     API_LIMITS are requests per account and minute, for a batch rows, by the name of the limit; see `vault.api.limits`.
@@ -69,6 +72,7 @@ class VaultConfig:
     MATERIALS: Materials = Materials.PER_ITEM
     DATA_KEY_MAX_AGE: int = 300
     DATA_KEY_MAX_ITEMS: int = 10_000
+    DATA_KEY_AHEAD: bool = False
     KEYS_MAX_AGE: int = 60
     CRYPTOPERIOD_DAYS: int = 365
     RETENTION_AFTER_EXPIRY: int = 18
@@ -218,6 +222,7 @@ _CONVERTERS: Final[dict[str, Any]] = {
     "EMBEDDED_ALLOWED": bool,
     "TEST_CARDS_ONLY": bool,
     "DATA_KEY_MAX_AGE": int,
+    "DATA_KEY_AHEAD": bool,
     "DATA_KEY_MAX_ITEMS": int,
     "KEYS_MAX_AGE": int,
     "CRYPTOPERIOD_DAYS": int,

@@ -20,6 +20,7 @@ from dynamodb_encryption_sdk.encrypted.item import decrypt_dynamodb_item, encryp
 from dynamodb_encryption_sdk.exceptions import DynamodbEncryptionSdkError, UnwrappingError, WrappingError
 from dynamodb_encryption_sdk.identifiers import CryptoAction
 from dynamodb_encryption_sdk.internal.formatting.material_description import deserialize
+from dynamodb_encryption_sdk.material_providers.static import StaticCryptographicMaterialsProvider
 from dynamodb_encryption_sdk.structures import AttributeActions, EncryptionContext
 
 from vault.exceptions import RecordTampered, Tampering
@@ -89,8 +90,21 @@ class Sealer:
             version: self._crypto_config({}, materials) for version, materials in fingerprint_materials.items()
         }
 
-    def seal_card(self, record: CardRecord) -> Item:
-        """The signed and encrypted item of a card."""
+    @property
+    def is_key_per_item(self) -> bool:
+        """True if each card has a data key of its own, which names its token."""
+        return self._sealing_config is None
+
+    def card_materials(self, token: Token) -> Any:
+        """What will seal the card that gets this token. Errors of KMS come as the AWS client raised them."""
+        config = self._crypto_config({PARTITION_KEY: {"S": token.text}}, self._card_materials)
+        try:
+            return config.encryption_materials()
+        except WrappingError as error:
+            raise _cause(error) from None
+
+    def seal_card(self, record: CardRecord, materials: Any = None) -> Item:
+        """The signed and encrypted item of a card, by the `materials` of its token if they were asked for before."""
         item: Item = {
             "token": {"S": record.token.text},
             "schema_version": {"N": str(SCHEMA_VERSION)},
@@ -99,6 +113,9 @@ class Sealer:
             "fingerprint": {"S": " ".join(record.fingerprints)},
             SECRET: {"B": _packed(pan=record.pan.expose())},
         }
+        if materials is not None:
+            provider = StaticCryptographicMaterialsProvider(encryption_materials=materials)
+            return self._seal(item, self._crypto_config(item, provider))
         return self._seal(item, self._sealing_config or self._crypto_config(item, self._card_materials))
 
     def open_card(self, item: Mapping[str, Any], *, token: Token) -> CardRecord:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import ClientError, ParamValidationError
 
+from vault.ahead import Drawn, DrawnAhead
 from vault.aws import aws_boundary, classify
 from vault.exceptions import RecordTampered, Tampering, TokenNotFound, VaultUnavailable
 from vault.fingerprints import FingerprintKey, version_of
@@ -131,6 +132,7 @@ class CardStore:
     :param ring: which keys seal, and which fingerprints are written and looked up
     :param fingerprint_keys: by version; those of the ring are among them
     :param are_keys_current: asked between sealing and writing; False if the ring is not the one of now
+    :param ahead: for how many seconds the data key of the next new card may lie ready, if each has its own; 0 is not at all
     :param sleep: waits for seconds; tests give their own
     """
 
@@ -143,6 +145,7 @@ class CardStore:
         ring: KeyRing,
         fingerprint_keys: Mapping[int, FingerprintKey],
         are_keys_current: Callable[[], bool] = lambda: True,
+        ahead: float = 0.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._dynamodb = dynamodb
@@ -153,6 +156,7 @@ class CardStore:
         self._recognized = [fingerprint_keys[version] for version in ring.recognized]
         self._are_keys_current = are_keys_current
         self._sleep = sleep
+        self._ahead = DrawnAhead(self._draw, max_age=ahead) if ahead and sealer.is_key_per_item else None
 
     # --- Cards ---------------------------------------------------------------------------------------------------
 
@@ -365,6 +369,9 @@ class CardStore:
         chunks = _chunks([pan for pan in pans if pan not in kept], _ACTIONS_PER_WRITE // (1 + len(self._written)))
         with aws_boundary():
             sealed = [self._seal(some) for some in chunks]
+            if self._ahead and sealed and len(pans) == 1:
+                # KMS is waited for while DynamoDB is. Known cards, for which nothing was sealed, draw none.
+                self._ahead.prepare()
             for cards, is_written in side_by_side(self._put, self._while_current(sealed), is_one=len(sealed) == 1):
                 if is_written:
                     kept.update(cards.kept())
@@ -381,10 +388,16 @@ class CardStore:
 
     def _seal(self, pans: Sequence[PAN]) -> _NewCards:
         now = datetime.now(UTC)
-        records = [CardRecord(Token.generate(), pan, self.fingerprints(pan), now) for pan in pans]
-        cards = [self._sealer.seal_card(record) for record in records]
+        drawn = self._ahead.take() if self._ahead and len(pans) == 1 else None
+        tokens = [drawn.token] if drawn else [Token.generate() for _ in pans]
+        records = [CardRecord(token, pan, self.fingerprints(pan), now) for token, pan in zip(tokens, pans, strict=True)]
+        cards = [self._sealer.seal_card(record, drawn and drawn.materials) for record in records]
         fingerprints = [item for record in records for item in self._sealer.seal_fingerprints(record)]
         return _NewCards(records, cards, fingerprints)
+
+    def _draw(self) -> Drawn:
+        token = Token.generate()
+        return Drawn(token, self._sealer.card_materials(token))
 
     def _while_current(self, sealed: Iterable[_NewCards]) -> Iterator[_NewCards]:
         """Raises `VaultUnavailable` before the first that may not be written any more, as the keys have changed."""

@@ -175,6 +175,7 @@ VAULT: dict[str, Any] = {
     "CERTIFICATE_KEY": env.text("VAULT_CERTIFICATE_KEY", default="alias/billing-vault-certificate"),
     "AUDIT_DATABASE": "audit",
     "MATERIALS": env.choice("VAULT_MATERIALS", default="per-item", among={"per-item", "reused"}),
+    "DATA_KEY_AHEAD": env.flag("VAULT_DATA_KEY_AHEAD", default=False),
     "DATA_KEY_MAX_AGE": env.number("VAULT_DATA_KEY_MAX_AGE", default=300),
     "DATA_KEY_MAX_ITEMS": env.number("VAULT_DATA_KEY_MAX_ITEMS", default=10_000),
     "KEYS_MAX_AGE": env.number("VAULT_KEYS_MAX_AGE", default=60),

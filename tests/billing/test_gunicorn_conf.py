@@ -33,8 +33,13 @@ def test_calls_of_aws_leave_one_thread(environment, threads, calls):
     assert environment["VAULT_CALLS_AT_ONCE"] == calls
 
 
+def test_who_waits_for_an_answer_does_not_wait_for_kms(environment):
+    fork(4)
+    assert environment["VAULT_DATA_KEY_AHEAD"] == "true"
+
+
 def test_what_the_operator_named_stays(environment):
-    named = {"VAULT_CALLS_AT_ONCE": "0", "DATABASE_READ_TIMEOUT": "0"}
+    named = {"VAULT_CALLS_AT_ONCE": "0", "VAULT_DATA_KEY_AHEAD": "false", "DATABASE_READ_TIMEOUT": "0"}
     environment |= named
     fork(4)
     assert environment.items() >= named.items()
