@@ -132,7 +132,8 @@ class CardStore:
     :param ring: which keys seal, and which fingerprints are written and looked up
     :param fingerprint_keys: by version; those of the ring are among them
     :param are_keys_current: asked between sealing and writing; False if the ring is not the one of now
-    :param ahead: for how many seconds the data key of the next new card may lie ready, if each has its own; 0 is not at all
+    :param ahead: for how many seconds the data key of the next new card may lie ready, where each has its own; 0 is not
+        at all
     :param sleep: waits for seconds; tests give their own
     """
 
