@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vault.gate import PATIENCE
 from vault.tokens import Token
 
 # By then whoever asks has sent a request of their own and waits. The thread would take the interpreter from them.
@@ -31,7 +33,7 @@ class DrawnAhead:
     share between threads.
 
     :param draw: asks KMS; runs in the thread
-    :param max_age: for how many seconds one is good; a key that was disabled meanwhile seals nothing after that
+    :param max_age: for how many seconds one is used; a key that was disabled meanwhile seals nothing after that
     :param clock: monotonic seconds
     """
 
@@ -48,16 +50,22 @@ class DrawnAhead:
 
     def prepare(self) -> None:
         """Draw the next one if there is none. Returns at once."""
-        with self._lock:
+        # A process that may have no more threads, or is about to end, has cards to keep all the same.
+        with self._lock, suppress(RuntimeError):
             if self._next is None:
                 self._next = self._thread.submit(copy_context().run, self._drawn)
 
     def take(self) -> Drawn | None:
-        """The one that was drawn, once: waits for it if it is on its way. None if there is none that is good."""
+        """The one that was drawn, once; None if there is none that is good.
+
+        Waits for one on its way as long as KMS takes when it answers, and for none behind a call that hangs.
+        """
         with self._lock:
             future, self._next = self._next, None
-        # What waits behind a call that hangs is not waited for.
-        if future is None or future.cancel() or future.exception() is not None:
+        try:
+            if future is None or future.cancel() or future.exception(timeout=PATIENCE) is not None:
+                return None
+        except TimeoutError:
             return None
         drawn, began = future.result()
         return drawn if self._clock() < began + self._max_age else None

@@ -142,7 +142,7 @@ class Vault:
             ring=ring,
             fingerprint_keys=prints,
             are_keys_current=lambda: self._is_current(ring),
-            ahead=config.DATA_KEY_MAX_AGE if config.DATA_KEY_AHEAD and config.BACKEND is Backend.AWS else 0,
+            ahead=config.DATA_KEY_MAX_AGE if self._draws_ahead else 0,
             sealer=Sealer(
                 table=config.TABLE,
                 card_materials=card_materials,
@@ -150,6 +150,11 @@ class Vault:
                 fingerprint_materials={version: fingerprint_materials(key) for version, key in prints.items()},
             ),
         )
+
+    @property
+    def _draws_ahead(self) -> bool:
+        # The only place in the gate is for those who wait.
+        return self.config.DATA_KEY_AHEAD and self.config.BACKEND is Backend.AWS and self.config.CALLS_AT_ONCE != 1
 
     def _materials(self, key: CardKey) -> KeyMaterials:
         config = self.config

@@ -416,8 +416,8 @@ class CardStore:
             "Put": {
                 "TableName": self._table,
                 "Item": item,
-                # Every item has it. The key is the usual attribute to ask for, but its name is a reserved word, and to
-                # say it in each of a hundred actions is a tenth of what is sent.
+                # Every item has it. The key is the usual attribute to ask for, but its name is a reserved word and
+                # would have to be declared in each of a hundred actions.
                 "ConditionExpression": "attribute_not_exists(schema_version)",
             }
         }

@@ -5,7 +5,7 @@ is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/
 makes_venvs() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 has_headers() {
 	"$1" -c 'import pathlib, sys, sysconfig
-sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())'
+sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())' 2>/dev/null
 }
 said_version() { "${PYTHON:-python3}" --version 2>/dev/null || echo none; }
 

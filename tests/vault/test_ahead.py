@@ -92,6 +92,30 @@ def test_one_behind_a_call_that_hangs_is_not_waited_for(source):
     assert len(source.drawn) == 1
 
 
+def test_nobody_waits_long_for_a_call_that_hangs(source, monkeypatch):
+    monkeypatch.setattr(ahead, "PATIENCE", 0.01)
+    spare = DrawnAhead(source, max_age=300)
+    source.let.clear()
+    spare.prepare()
+    assert source.begun.wait(10)
+    assert spare.take() is None
+    source.let.set()
+
+
+def test_a_process_that_may_have_no_more_threads_goes_without(source, monkeypatch):
+    def refused(self):
+        raise RuntimeError("can't start new thread")
+
+    spare = DrawnAhead(source, max_age=300)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        spare.prepare()
+        assert spare.take() is None
+    spare.prepare()
+    spare._thread.submit(int).result(10)
+    assert spare.take() in source.drawn
+
+
 def test_what_fails_says_nothing_and_is_tried_again(source):
     spare = DrawnAhead(source, max_age=300)
     source.error = VaultUnavailable()
@@ -190,9 +214,10 @@ def test_after_a_rotation_what_was_drawn_before_seals_nothing(vault):
         ({"DATA_KEY_AHEAD": True, "BACKEND": "aws"}, True),
         ({"DATA_KEY_AHEAD": True, "BACKEND": "aws", "MATERIALS": "reused"}, False),
         ({"DATA_KEY_AHEAD": False, "BACKEND": "aws"}, False),
+        ({"DATA_KEY_AHEAD": True, "BACKEND": "aws", "CALLS_AT_ONCE": 1}, False),
         ({"DATA_KEY_AHEAD": True}, False),
     ],
-    ids=["on", "one-key-for-many", "off", "embedded"],
+    ids=["on", "one-key-for-many", "off", "one-call-at-once", "embedded"],
 )
 def test_it_is_for_those_who_wait_for_kms(vault, settings, monkeypatch, settings_of, is_on):
     from vault.conf import vault_config
