@@ -1,6 +1,7 @@
 """The data key of the next new card, drawn while DynamoDB is waited for."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -53,6 +54,20 @@ def source():
     return Source()
 
 
+def hanging(source):
+    """One that is on its way and does not come before it is let."""
+    spare = DrawnAhead(source, max_age=300)
+    source.let.clear()
+    spare.prepare()
+    assert source.begun.wait(10)
+    return spare
+
+
+def drawn(spare):
+    """Wait for what is being drawn."""
+    spare._thread.submit(int).result(10)
+
+
 def test_one_is_drawn_and_given_once(source):
     spare = DrawnAhead(source, max_age=300)
     assert spare.take() is None
@@ -65,10 +80,7 @@ def test_one_is_drawn_and_given_once(source):
 
 
 def test_one_on_its_way_is_waited_for(source):
-    spare = DrawnAhead(source, max_age=300)
-    source.let.clear()
-    spare.prepare()
-    assert source.begun.wait(10)
+    spare = hanging(source)
     with ThreadPoolExecutor(1) as thread:
         taken = thread.submit(spare.take)
         assert not taken.done()
@@ -77,14 +89,12 @@ def test_one_on_its_way_is_waited_for(source):
 
 
 def test_one_behind_a_call_that_hangs_is_not_waited_for(source):
-    spare = DrawnAhead(source, max_age=300)
-    source.let.clear()
-    spare.prepare()
-    assert source.begun.wait(10)
+    spare = hanging(source)
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(spare.take)
+        deadline = time.monotonic() + 10
         while spare._next is not None:
-            pass
+            assert time.monotonic() < deadline
         spare.prepare()
         assert spare.take() is None
         source.let.set()
@@ -94,10 +104,7 @@ def test_one_behind_a_call_that_hangs_is_not_waited_for(source):
 
 def test_nobody_waits_long_for_a_call_that_hangs(source, monkeypatch):
     monkeypatch.setattr(ahead, "PATIENCE", 0.01)
-    spare = DrawnAhead(source, max_age=300)
-    source.let.clear()
-    spare.prepare()
-    assert source.begun.wait(10)
+    spare = hanging(source)
     assert spare.take() is None
     source.let.set()
 
@@ -112,7 +119,7 @@ def test_a_process_that_may_have_no_more_threads_goes_without(source, monkeypatc
         spare.prepare()
         assert spare.take() is None
     spare.prepare()
-    spare._thread.submit(int).result(10)
+    drawn(spare)
     assert spare.take() in source.drawn
 
 
@@ -134,8 +141,7 @@ def test_one_is_good_for_as_long_as_a_data_key_is(source, age, is_good):
     clock = Clock()
     spare = DrawnAhead(source, max_age=300, clock=clock)
     spare.prepare()
-    while not source.drawn:
-        pass
+    drawn(spare)
     clock.now = age
     assert (spare.take() is not None) is is_good
 
@@ -148,22 +154,17 @@ def forward(vault):
     vault.store._ahead = DrawnAhead(vault.store._draw, max_age=300)
 
 
-def settle(vault):
-    """Wait for what is being drawn."""
-    vault.store._ahead._thread.submit(int).result(10)
-
-
 def test_the_next_new_card_waits_for_kms_no_more(vault, wire):
     forward(vault)
     first = vault.store.keep(PANS[:1])
-    settle(vault)
+    drawn(vault.store._ahead)
     wire.calls.clear()
-    drawn = vault.store._ahead._next.result()[0]
+    ready = vault.store._ahead._next.result()[0]
     (second,) = vault.store.keep(PANS[1:2])
     # The one call is for the card after it.
-    settle(vault)
+    drawn(vault.store._ahead)
     assert dict(wire.calls) == {"BatchGetItem": 1, "TransactWriteItems": 1, "GenerateDataKey": 1}
-    assert second.token == drawn.token
+    assert second.token == ready.token
     opened = vault.store.open([first[0].token, second.token])
     assert [each.record.pan for each in opened] == PANS[:2]
     assert opened[1].state == second.written
@@ -172,16 +173,16 @@ def test_the_next_new_card_waits_for_kms_no_more(vault, wire):
 def test_known_cards_and_many_at_once_draw_none(vault, wire):
     forward(vault)
     vault.store.keep(PANS[:1])
-    settle(vault)
-    drawn = vault.store._ahead._next
+    drawn(vault.store._ahead)
+    ready = vault.store._ahead._next
     wire.calls.clear()
     vault.store.keep(PANS[:1])
-    settle(vault)
+    drawn(vault.store._ahead)
     assert dict(wire.calls) == {"BatchGetItem": 1}
     vault.store.keep(PANS[1:4])
-    settle(vault)
+    drawn(vault.store._ahead)
     assert wire.calls["GenerateDataKey"] == 3
-    assert vault.store._ahead._next is drawn
+    assert vault.store._ahead._next is ready
 
 
 def test_what_kms_refuses_ahead_is_told_to_whom_it_is_refused(faults, vault, canary):
@@ -191,14 +192,14 @@ def test_what_kms_refuses_ahead_is_told_to_whom_it_is_refused(faults, vault, can
         with pytest.raises(Exception, match="cannot be opened"):
             vault.store.keep([PAN(canary("refused"))])
         vault.store._ahead.prepare()
-        settle(vault)
+        drawn(vault.store._ahead)
 
 
 @pytest.mark.django_db
 def test_after_a_rotation_what_was_drawn_before_seals_nothing(vault):
     forward(vault)
     vault.store.keep(PANS[:1])
-    settle(vault)
+    drawn(vault.store._ahead)
     stale = vault.store
     Rotation(Vault(vault.config), sleep=lambda seconds: None).rotate_card_key()
     vault._read_at -= vault.config.KEYS_MAX_AGE

@@ -1,4 +1,5 @@
 import pytest
+from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
 from vault.embedded.expressions import compile_condition
 from vault.embedded.wire import AWSError
@@ -100,6 +101,12 @@ def test_expression_is_refused(expression):
     with pytest.raises(AWSError) as refused:
         compiled(expression)
     assert refused.value.code == "ValidationException"
+
+
+def test_no_word_that_aws_reserves_has_an_underscore():
+    words = ReservedKeywords.get_reserved_keywords()
+    assert "TOKEN" in words
+    assert not [word for word in words if "_" in word]
 
 
 UNUSED = [
